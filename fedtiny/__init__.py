@@ -1,0 +1,1 @@
+"""FedTiny simulates federated on-device learning: learning is real, time is virtual."""

@@ -1,0 +1,37 @@
+"""Random streams named by a path, from one seed.
+
+A stream is a pure function of (seed, path): ``streams.numpy("group", 0, "device", 7, "batches", 3)`` gives the same
+numbers whatever else was drawn before, so adding a device changes no other device, and two strategies that ask for
+the same names see the same world (common random numbers).
+
+The path is hashed with SHA-256 over an unambiguous text (each element with its type and length), and the digest
+seeds NumPy's PCG64 through a SeedSequence.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+_TORCH_SEED_BITS = 63
+
+
+@dataclass(frozen=True)
+class Streams:
+    """All random streams of one seed."""
+
+    seed: int
+
+    def digest(self, *path: str | int) -> bytes:
+        """32 bytes that depend on the seed and every element of the path, and on nothing else."""
+        elements = [f"{type(element).__name__}:{len(str(element))}:{element}" for element in (self.seed, *path)]
+        return hashlib.sha256("/".join(elements).encode()).digest()
+
+    def numpy(self, *path: str | int) -> np.random.Generator:
+        """A fresh NumPy generator for this path; asking twice gives two generators at the same start."""
+        entropy = int.from_bytes(self.digest(*path), "big")
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+    def integer(self, *path: str | int) -> int:
+        """A seed below 2**63 for generators that take one integer, such as torch's or Python's `random`."""
+        return int.from_bytes(self.digest(*path), "big") >> (256 - _TORCH_SEED_BITS)
