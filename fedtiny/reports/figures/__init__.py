@@ -1,0 +1,1 @@
+"""One figure per file, each a function of run results that gives a matplotlib Figure."""

@@ -1,0 +1,121 @@
+"""RunResult: everything that a run leaves, as plain tables, arrays and texts.
+
+A run is recorded, not measured: the tables say what happened when, and every metric is computed from them afterwards
+(results/metrics.py). The three schemas below are the public columns of rounds.parquet, activities.parquet and
+devices.parquet. Base units throughout: seconds, bytes, joules, multiply-accumulates. A table is made from columns with
+``pa.table(columns, schema=ROUNDS)`` or from rows with ``pa.Table.from_pylist(rows, schema=ROUNDS)``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypedDict
+
+import numpy as np
+import pyarrow as pa
+
+ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline"]
+Outcome = Literal["done", "cancelled", "lost", "late", "failed"]
+DeviceStatus = Literal["trained", "excluded", "downgraded", "dead", "unused"]
+RunStatus = Literal["running", "done", "failed", "interrupted"]
+
+TRANSFERS: Final = ("download", "upload")
+
+ROUNDS: Final = pa.schema(
+    [
+        pa.field("round", pa.int64(), nullable=False),
+        pa.field("virtual_time", pa.float64(), nullable=False),
+        pa.field("accuracy", pa.float64()),
+        pa.field("loss", pa.float64()),
+        pa.field("participants", pa.int64(), nullable=False),
+        pa.field("failures", pa.int64(), nullable=False),
+        pa.field("bytes_up", pa.int64(), nullable=False),
+        pa.field("bytes_down", pa.int64(), nullable=False),
+        pa.field("energy", pa.float64()),
+        pa.field("bottleneck_device", pa.int64()),
+        pa.field("bottleneck_cause", pa.string()),
+    ]
+)
+"""One row per version of the global model; row 0 is the initial model. Null accuracy, loss: not evaluated; null energy: unknown."""
+
+ACTIVITIES: Final = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("round", pa.int64()),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("start", pa.float64(), nullable=False),
+        pa.field("end", pa.float64(), nullable=False),
+        pa.field("arrival", pa.float64()),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("payload_bytes", pa.int64(), nullable=False),
+        pa.field("macs", pa.float64(), nullable=False),
+        pa.field("energy", pa.float64()),
+        pa.field("outcome", pa.string(), nullable=False),
+    ]
+)
+"""One row per span of a device's resource. Null round: belongs to none (idle, offline); null arrival: no transfer; null energy: unknown."""
+
+DEVICES: Final = pa.schema(
+    [
+        pa.field("device", pa.int64(), nullable=False),
+        pa.field("group", pa.int64(), nullable=False),
+        pa.field("profile", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("scheme", pa.string()),
+        pa.field("examples", pa.int64(), nullable=False),
+        pa.field("memory_budget", pa.int64(), nullable=False),
+        pa.field("peak_memory", pa.int64()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("rounds", pa.int64(), nullable=False),
+        pa.field("stall_time", pa.float64(), nullable=False),
+        pa.field("idle_time", pa.float64(), nullable=False),
+        pa.field("energy", pa.float64()),
+    ]
+)
+"""One row per device; `group` is the position of its entry in the fleet. Null scheme, peak_memory: nothing is trained; null energy: unknown."""
+
+HOST_FIELDS: Final = ("host_seconds", "started")
+"""The keys of `provenance` that differ between two runs of the same scenario on the same machine."""
+
+
+class Citation(TypedDict):
+    """A work that the run stands on: its BibTeX key and entry, a line of text, and what it was used for."""
+
+    key: str
+    text: str
+    bibtex: str
+    why: str
+
+
+class MemoryNeed(TypedDict):
+    """What training needs on the devices of one fleet entry, item by item, against their budget; bytes for the whole batch."""
+
+    profile: str
+    group: int
+    scheme: str
+    budget: int
+    total_bytes: int
+    items: dict[str, int]
+    fits: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """One finished run (or, read from its folder, one that failed: the tables are then empty).
+
+    `rounds`, `activities` and `devices` have the schemas of this module; `model` maps parameter names to arrays of the
+    final global model. `summary` holds the run in numbers: rounds, virtual_time, accuracy, loss, target_accuracy,
+    time_to_target, bytes_up, bytes_down, energy (null where unknown or never reached). `provenance` is the only place
+    with host time (HOST_FIELDS). `notes` are sentences for the report.
+    """
+
+    name: str
+    status: RunStatus
+    scenario_yaml: str
+    rounds: pa.Table
+    activities: pa.Table
+    devices: pa.Table
+    model: dict[str, np.ndarray[Any, Any]]
+    summary: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    citations: list[Citation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    memory: list[MemoryNeed] = field(default_factory=list)
