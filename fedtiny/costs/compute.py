@@ -1,0 +1,95 @@
+"""What a training step computes, and how long a device takes for it.
+
+A layer with F multiply-accumulates per sample takes up to three passes over a batch of B samples:
+
+| pass | when |
+|---|---|
+| forward | always |
+| dX, the gradient of its input | a parameter of an earlier layer, on a path to this one, trains |
+| dW, the gradient of its weight | its weight (the gamma of a norm) trains |
+
+Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. On a device with one rate per class
+of operators and a known memory bandwidth, the passes run one after the other and each takes (a roofline)
+
+    seconds = max( B F / rate[class],  bytes / bandwidth )       bytes = 4 (W + B |x| + B |y|)
+
+where W are the elements of the layer's parameters, |x| and |y| the elements of its input and output per sample, and
+4 bytes an element (float32). The bytes are the same for the three passes: forward reads weight and input and writes the output; dX
+reads weight and output gradient and writes the input gradient; dW reads input and output gradient and writes the weight
+gradient. Layers without multiply-accumulates (norms, activations, pooling) are bound by bandwidth only, and free where it is not
+known. Not counted: the optimiser's own arithmetic, the cost of starting an operator, additions at shortcuts.
+
+Classes of operators are needed because a depthwise convolution reaches a tenth of the rate of a dense one on a CPU with SIMD: one
+rate per device explains 37 % of the variance of 51 networks measured on a Raspberry Pi 4 (jafermarq/federated-embedded-vision).
+The roofline is that of Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009.
+"""
+
+from collections.abc import Iterator
+
+from fedtiny.fleet.device import DeviceProfile, Rates
+from fedtiny.models.summary import LayerFacts, ModelSummary, RateClass
+from fedtiny.updates.plan import UpdatePlan, weight_trains
+
+_ELEMENT_BYTES = 4
+
+
+def forward_macs(summary: ModelSummary) -> dict[RateClass, float]:
+    """Multiply-accumulates of the forward pass of one sample, by class of operator."""
+    return _by_class((layer, 1) for layer in summary.layers)
+
+
+def backward_macs(summary: ModelSummary, plan: UpdatePlan) -> dict[RateClass, float]:
+    """Multiply-accumulates of the backward pass of one sample, given what trains, by class of operator."""
+    return _by_class(zip(summary.layers, backward_passes(summary, plan), strict=True))
+
+
+def step_macs(summary: ModelSummary, plan: UpdatePlan) -> dict[RateClass, float]:
+    """Multiply-accumulates of a training step per sample, forward and backward, by class of operator."""
+    return _by_class(_passes(summary, plan))
+
+
+def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[int]:
+    """Passes of each layer in a backward pass: 0 to 2, for dX and dW."""
+    trained = frozenset(plan.trainable)
+    has_trained = [any(parameter.name in trained for parameter in layer.parameters) for layer in summary.layers]
+    return [any(has_trained[index] for index in layer.upstream) + weight_trains(layer, trained) for layer in summary.layers]
+
+
+def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
+    """Seconds of one training step on a batch; a device's own `step_time` holds whatever the scheme or batch."""
+    if device.step_time is not None:
+        return device.step_time
+    assert device.rates is not None, "a device profile has rates or a step time"
+    return sum(passes * _pass_seconds(layer, batch_size, device.rates, device.memory_bandwidth) for layer, passes in _passes(summary, plan))
+
+
+def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, int]]:
+    for layer, backward in zip(summary.layers, backward_passes(summary, plan), strict=True):
+        yield layer, 1 + backward
+
+
+def _by_class(passes: Iterator[tuple[LayerFacts, int]]) -> dict[RateClass, float]:
+    macs: dict[RateClass, float] = {}
+    for layer, count in passes:
+        if layer.rate_class is not None:
+            macs[layer.rate_class] = macs.get(layer.rate_class, 0.0) + count * layer.macs
+    return macs
+
+
+def _pass_seconds(layer: LayerFacts, batch_size: int, rates: Rates, bandwidth: float | None) -> float:
+    computing = 0.0 if layer.rate_class is None else batch_size * layer.macs / _rate(rates, layer.rate_class)
+    return computing if bandwidth is None else max(computing, _pass_bytes(layer, batch_size) / bandwidth)
+
+
+def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
+    weights = sum(parameter.elements for parameter in layer.parameters)
+    return _ELEMENT_BYTES * (weights + batch_size * (layer.input_elements + layer.output_elements))
+
+
+def _rate(rates: Rates, rate_class: RateClass) -> float:
+    return {
+        "dense_gemm": rates.dense_gemm,
+        "dense_convolution": rates.dense_convolution,
+        "depthwise": rates.depthwise,
+        "recurrent": rates.recurrent,
+    }[rate_class]

@@ -1,0 +1,30 @@
+"""What a device's work costs in joules.
+
+    E = P_active t_compute + P_idle t_wait + bytes_down e_down + bytes_up e_up
+
+with powers in watts, times in seconds and e in joules per byte; t_wait is all time on that is not spent computing, transfers
+included, whose radio is in e. A term that is not known makes the sum unknown: None, never 0.
+"""
+
+from fedtiny.fleet.device import Power
+
+
+def compute_energy(power: Power | None, seconds: float) -> float | None:
+    """Joules of computing for so many seconds; None where the device's power is not known."""
+    return None if power is None else power.active * seconds
+
+
+def waiting_energy(power: Power | None, seconds: float) -> float | None:
+    """Joules of being on without computing for so many seconds; None where the device's power is not known."""
+    return None if power is None else power.idle * seconds
+
+
+def transfer_energy(size: float, joules_per_byte: float | None) -> float | None:
+    """Joules of moving `size` bytes over the device's link in one direction; None where the cost of a byte is not known."""
+    return None if joules_per_byte is None else size * joules_per_byte
+
+
+def total_energy(*terms: float | None) -> float | None:
+    """The sum of terms in joules; None where any of them is not known."""
+    known = [term for term in terms if term is not None]
+    return sum(known) if len(known) == len(terms) else None

@@ -1,0 +1,201 @@
+"""Training memory in TinyTL's accounting: parameters plus the activations at the peak, exact to the byte.
+
+    memory   = parameters + batch_size * peak                                                     bytes
+    peak     = max over the layers, in the order of their calls, of (transient + saved + residual)     per sample
+    saved    = what the layers before this one keep for the backward pass
+
+With |x| elements in, |y| elements out, g groups and a bytes per activation element, a layer adds
+
+| operator | transient, while it computes | kept for the backward pass |
+|---|---|---|
+| convolution | a |x| + floor(a |y| / g) | a |x| if its weight trains |
+| linear | a |x| + a |y| | a |x| if its weight trains |
+| normalization | a |x| | a |x| if its gamma trains; beta alone needs nothing |
+| relu | a |x| | one bit per element if anything below the head trains |
+| smooth_activation | a |x| | a |x| if anything below the head trains |
+| other (pooling, dropout, upsampling) | 0 | 0 |
+
+residual is a times the input of the enclosing block while inside a block with a shortcut. A trainable parameter takes
+4 bytes, a frozen one `frozen_bits` (8: TinyTL keeps frozen weights quantised). ReLU masks are billed at every ReLU, even
+before the first trainable parameter, and a tensor that is both saved and in use is billed twice: both belong to the
+published definition. Not in it: gradients of the parameters, optimiser state (Adam: 8 bytes per trainable parameter), the
+loss, buffers such as codebooks, program code.
+
+Masks are counted in bits and rounded up to bytes once for the whole batch, so a network whose layers are not multiples of
+eight elements wide loses at most one byte against the exact fraction.
+
+Citation: Cai, Gan, Zhu, Han: TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning. NeurIPS 2020, arXiv
+2007.11622, sections 3.1 and 4.1; the accounting is that of the authors' program (mit-han-lab/tinyml, tinytl, memory profiler).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fedtiny.models.summary import LayerFacts, ModelSummary
+from fedtiny.updates.plan import UpdatePlan, weight_trains
+
+ACCOUNTING: Final = "tinytl"
+"""Name of this accounting in scenarios and outputs."""
+
+_TRAINABLE_BYTES = 4
+
+
+@dataclass(frozen=True)
+class MemoryLedger:
+    """What training takes, item by item, in bytes for the whole batch; the items add up to `total_bytes`."""
+
+    batch_size: int
+    """Samples in a batch."""
+    trainable_parameters: int
+    """Parameters that train."""
+    frozen_parameters: int
+    """Parameters that do not train."""
+    saved_activations: int
+    """What is kept for the backward pass when the peak is reached."""
+    transient_activations: int
+    """Input and output of the layer that computes at the peak."""
+    residual_activations: int
+    """The input of the block around that layer, kept for its shortcut."""
+    client_vectors: int
+    """Vectors that the strategy keeps on the device, such as the own gradient sums of delayed gradient averaging."""
+    peak_layer: str
+    """The layer that computes when the peak is reached."""
+    peak_bytes_per_sample: int
+    """Activations at the peak for one sample, rounded up to a byte."""
+    saved_bytes_per_sample: int
+    """All that is kept for the backward pass of one sample when the forward pass ends, rounded up to a byte."""
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Trainable and frozen parameters."""
+        return self.trainable_parameters + self.frozen_parameters
+
+    @property
+    def activation_bytes(self) -> int:
+        """Activations of the whole batch at the peak."""
+        return self.saved_activations + self.transient_activations + self.residual_activations
+
+    @property
+    def total_bytes(self) -> int:
+        """All items together: what has to fit the device's memory."""
+        return self.parameter_bytes + self.activation_bytes + self.client_vectors
+
+    @property
+    def items(self) -> dict[str, int]:
+        """The items by name, in bytes; they add up to `total_bytes`."""
+        return {
+            "trainable_parameters": self.trainable_parameters,
+            "frozen_parameters": self.frozen_parameters,
+            "saved_activations": self.saved_activations,
+            "transient_activations": self.transient_activations,
+            "residual_activations": self.residual_activations,
+            "client_vectors": self.client_vectors,
+        }
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What one sample occupies while a layer computes: saved in bits, the rest in bytes."""
+
+    layer: str
+    saved_bits: int
+    transient: int
+    residual: int
+
+    @property
+    def bits(self) -> int:
+        return self.saved_bits + 8 * (self.transient + self.residual)
+
+
+def tinytl_memory(
+    summary: ModelSummary,
+    plan: UpdatePlan,
+    batch_size: int,
+    *,
+    frozen_bits: int = 8,
+    activation_bits: int = 32,
+    client_vectors: int = 0,
+    vector_element_bytes: int = 4,
+) -> MemoryLedger:
+    """The memory that training the parameters of `plan` takes on a batch.
+
+    `frozen_bits` is the width of a frozen parameter (32: not quantised), `activation_bits` that of an activation element, a
+    multiple of 8. `client_vectors` is the number of vectors as long as the trainable parameters that a strategy keeps on
+    the device, with `vector_element_bytes` per element: delayed gradient averaging keeps ceil(delay / local steps) own
+    gradient sums and one accumulator. TinyTL's tables have none.
+
+    Raises ValueError where a count is out of range.
+    """
+    _check(batch_size, frozen_bits, activation_bits, client_vectors)
+    trainable, frozen = _elements(summary, plan)
+    moments = list(_moments(summary, plan, activation_bits // 8))
+    peak = max(moments[:-1], key=lambda moment: moment.bits)
+    return MemoryLedger(
+        batch_size=batch_size,
+        trainable_parameters=_TRAINABLE_BYTES * trainable,
+        frozen_parameters=_whole_bytes(frozen_bits * frozen),
+        saved_activations=_whole_bytes(peak.saved_bits * batch_size),
+        transient_activations=peak.transient * batch_size,
+        residual_activations=peak.residual * batch_size,
+        client_vectors=client_vectors * vector_element_bytes * trainable,
+        peak_layer=peak.layer,
+        peak_bytes_per_sample=_whole_bytes(peak.bits),
+        saved_bytes_per_sample=_whole_bytes(moments[-1].saved_bits),
+    )
+
+
+def _check(batch_size: int, frozen_bits: int, activation_bits: int, client_vectors: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"a batch has at least 1 sample, not {batch_size}")
+    if not 1 <= frozen_bits <= 32:
+        raise ValueError(f"a frozen parameter takes 1 to 32 bits, not {frozen_bits}")
+    if activation_bits < 8 or activation_bits % 8:
+        raise ValueError(f"an activation element takes whole bytes: 8, 16, 32 or 64 bits, not {activation_bits}")
+    if client_vectors < 0:
+        raise ValueError(f"a device holds 0 or more vectors of a strategy, not {client_vectors}")
+
+
+def _elements(summary: ModelSummary, plan: UpdatePlan) -> tuple[int, int]:
+    trainable = plan.trainable_elements(summary)
+    return trainable, summary.parameter_elements - trainable
+
+
+def _moments(summary: ModelSummary, plan: UpdatePlan, element_bytes: int) -> Iterator[_Moment]:
+    """The moments of the forward pass, one per layer, and one after the last layer that holds only what is saved."""
+    trained = frozenset(plan.trainable)
+    saved = 0
+    for layer in summary.layers:
+        yield _Moment(layer.name, saved, _transient(layer, element_bytes), element_bytes * layer.residual_elements)
+        saved += _kept_bits(layer, weight_trains(layer, trained), plan.requires_backward, element_bytes)
+    yield _Moment("", saved, 0, 0)
+
+
+def _transient(layer: LayerFacts, element_bytes: int) -> int:
+    inputs, outputs = element_bytes * layer.input_elements, element_bytes * layer.output_elements
+    match layer.operator:
+        case "convolution":
+            return inputs + outputs // layer.groups
+        case "linear":
+            return inputs + outputs
+        case "normalization" | "relu" | "smooth_activation":
+            return inputs
+        case "other":
+            return 0
+
+
+def _kept_bits(layer: LayerFacts, weight_trained: bool, requires_backward: bool, element_bytes: int) -> int:
+    inputs = 8 * element_bytes * layer.input_elements
+    match layer.operator:
+        case "convolution" | "linear" | "normalization":
+            return inputs if weight_trained else 0
+        case "relu":
+            return layer.input_elements if requires_backward else 0
+        case "smooth_activation":
+            return inputs if requires_backward else 0
+        case "other":
+            return 0
+
+
+def _whole_bytes(bits: int) -> int:
+    return -(-bits // 8)

@@ -1,0 +1,1 @@
+"""Which parameters train on a device."""
