@@ -34,7 +34,7 @@ ROUNDS: Final = pa.schema(
         pa.field("bottleneck_cause", pa.string()),
     ]
 )
-"""One row per version of the global model; row 0 is the initial model. Null accuracy, loss: not evaluated; null energy: unknown."""
+"""One row per version of the global model, row 0 the initial one. Null accuracy, loss: not evaluated; null energy: unknown."""
 
 ACTIVITIES: Final = pa.schema(
     [
@@ -51,7 +51,7 @@ ACTIVITIES: Final = pa.schema(
         pa.field("outcome", pa.string(), nullable=False),
     ]
 )
-"""One row per span of a device's resource. Null round: belongs to none (idle, offline); null arrival: no transfer; null energy: unknown."""
+"""One row per span of a device's resource. Null round: belongs to none; null arrival: no transfer; null energy: unknown."""
 
 DEVICES: Final = pa.schema(
     [
@@ -70,7 +70,7 @@ DEVICES: Final = pa.schema(
         pa.field("energy", pa.float64()),
     ]
 )
-"""One row per device; `group` is the position of its entry in the fleet. Null scheme, peak_memory: nothing is trained; null energy: unknown."""
+"""One row per device; `group` is its entry's position in the fleet. Null scheme, peak_memory: trains nothing; null energy: unknown."""
 
 HOST_FIELDS: Final = ("host_seconds", "started")
 """The keys of `provenance` that differ between two runs of the same scenario on the same machine."""
@@ -99,7 +99,7 @@ class MemoryNeed(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """One finished run (or, read from its folder, one that failed: the tables are then empty).
+    """One finished run.
 
     `rounds`, `activities` and `devices` have the schemas of this module; `model` maps parameter names to arrays of the
     final global model. `summary` holds the run in numbers: rounds, virtual_time, accuracy, loss, target_accuracy,
