@@ -1,0 +1,260 @@
+"""Metrics: pure functions of the recorded tables, so that a new metric needs no new run.
+
+Time, rounds, bytes and energy *to a target* are those of the first evaluated version of the global model whose
+accuracy is at least the target, and None if there is none.
+
+A device's **stall share** is stall / (train + evaluate + stall): of the time in which it takes part in rounds, the part
+in which its processor waits for a message. Idle and offline time is in neither.
+
+A **device class** is one entry of the scenario's fleet.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+PROCESSOR_KINDS: Final = ("train", "evaluate", "stall", "idle", "offline")
+CARRIED_OUTCOMES: Final = ("done", "late", "lost")
+TARGET_SHARE: Final = 0.95
+CONFIDENCE: Final = 0.95
+
+
+def accuracies(rounds: pa.Table) -> FloatArray:
+    """Accuracy of every version, (rounds,); NaN where it was not evaluated."""
+    return floats(rounds, "accuracy")
+
+
+def floats(table: pa.Table, column: str) -> FloatArray:
+    """A numeric column as floats, (rows,); NaN where it is null."""
+    return np.asarray(pc.fill_null(table[column].cast(pa.float64()), float("nan")).to_numpy(), dtype=np.float64)
+
+
+def final_accuracy(rounds: pa.Table) -> float | None:
+    """Accuracy of the last evaluated version."""
+    return _last(accuracies(rounds))
+
+
+def best_accuracy(rounds: pa.Table) -> float | None:
+    """The highest accuracy of any evaluated version."""
+    known = accuracies(rounds)
+    return None if np.isnan(known).all() else float(np.nanmax(known))
+
+
+def final_loss(rounds: pa.Table) -> float | None:
+    """Loss of the last version that has a finite one."""
+    losses = floats(rounds, "loss")
+    return _last(np.where(np.isfinite(losses), losses, np.nan))
+
+
+def _last(values: FloatArray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known[-1]) if known.size else None
+
+
+def row_reaching(rounds: pa.Table, target: float) -> int | None:
+    """The first row whose accuracy is at least the target."""
+    reached = np.flatnonzero(accuracies(rounds) >= target)
+    return int(reached[0]) if reached.size else None
+
+
+def rounds_to_target(rounds: pa.Table, target: float) -> int | None:
+    """The round in which the target is reached."""
+    row = row_reaching(rounds, target)
+    return None if row is None else int(rounds["round"][row].as_py())
+
+
+def time_to_target(rounds: pa.Table, target: float) -> float | None:
+    """Virtual seconds until the target is reached."""
+    row = row_reaching(rounds, target)
+    return None if row is None else float(rounds["virtual_time"][row].as_py())
+
+
+def bytes_to_target(rounds: pa.Table, target: float) -> int | None:
+    """Bytes moved until the target is reached, up and down together."""
+    row = row_reaching(rounds, target)
+    return None if row is None else int(rounds["bytes_up"][row].as_py() + rounds["bytes_down"][row].as_py())
+
+
+def energy_to_target(rounds: pa.Table, target: float) -> float | None:
+    """Joules of the fleet until the target is reached; None also where the energy is unknown."""
+    row = row_reaching(rounds, target)
+    joules = None if row is None else rounds["energy"][row].as_py()
+    return None if joules is None else float(joules)
+
+
+def mean_round_time(rounds: pa.Table) -> float | None:
+    """Virtual seconds from one version of the global model to the next, on average; None if there is only the first."""
+    times = floats(rounds, "virtual_time")
+    return float((times[-1] - times[0]) / (times.size - 1)) if times.size > 1 else None
+
+
+def cumulative_bytes(activities: pa.Table, times: Sequence[float] | FloatArray) -> tuple[IntArray, IntArray]:
+    """Bytes (up, down), each (times,), of the transfers that had ended by each of the times.
+
+    A transfer that was cut off (cancelled, failed) has not ended. A lost one has: its bytes went over the link.
+    """
+    return _transferred(activities, "upload", times), _transferred(activities, "download", times)
+
+
+def _transferred(activities: pa.Table, kind: str, times: Sequence[float] | FloatArray) -> IntArray:
+    carried = pc.is_in(activities["outcome"], value_set=pa.array(CARRIED_OUTCOMES))
+    transfers = activities.filter(pc.and_(pc.equal(activities["kind"], kind), carried))
+    ends = floats(transfers, "end")
+    order = np.argsort(ends, kind="stable")
+    sizes = np.asarray(transfers["bytes"].to_numpy(), dtype=np.int64)[order]
+    totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+    return totals[np.searchsorted(ends[order], np.asarray(times, dtype=np.float64), side="right")]
+
+
+def cumulative_energy(activities: pa.Table, times: Sequence[float] | FloatArray) -> FloatArray:
+    """Joules spent by each of the times, (times,); an activity in progress counts pro rata.
+
+    NaN throughout if the energy of any activity is unknown: a sum that leaves a device out would be taken for the whole.
+    """
+    moments = np.asarray(times, dtype=np.float64)
+    joules = floats(activities, "energy")
+    if np.isnan(joules).any():
+        return np.full(moments.shape, np.nan)
+    starts, ends = floats(activities, "start"), floats(activities, "end")
+    order = np.argsort(ends, kind="stable")
+    totals = np.concatenate([np.zeros(1), np.cumsum(joules[order])])
+    finished = totals[np.searchsorted(ends[order], moments, side="right")]
+    return np.asarray(finished + _in_progress(starts, ends, joules, moments), dtype=np.float64)
+
+
+def _in_progress(starts: FloatArray, ends: FloatArray, joules: FloatArray, moments: FloatArray) -> FloatArray:
+    """Joules of activities that have started and not ended at each moment: one term for each pair of the two."""
+    by_time = np.argsort(moments, kind="stable")
+    first = np.searchsorted(moments[by_time], starts, side="right")
+    counts = np.maximum(np.searchsorted(moments[by_time], ends, side="left") - first, 0)
+    activity = np.repeat(np.arange(starts.size), counts)
+    within = np.arange(activity.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    moment = by_time[np.repeat(first, counts) + within]
+    shares = (moments[moment] - starts[activity]) / (ends[activity] - starts[activity])
+    return np.asarray(np.bincount(moment, weights=joules[activity] * shares, minlength=moments.size), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class DeviceClass:
+    """The devices of one fleet entry: its position in the fleet, what it is called, its rows in the devices table."""
+
+    group: int
+    label: str
+    rows: IntArray
+
+
+def device_classes(devices: pa.Table) -> tuple[DeviceClass, ...]:
+    """The classes of a devices table, in the order of the fleet; labels are "profile · network", numbered where equal."""
+    groups = np.asarray(devices["group"].to_numpy(), dtype=np.int64)
+    rows = {int(group): np.flatnonzero(groups == group) for group in np.unique(groups)}
+    names = {group: f"{devices['profile'][int(of[0])]} · {devices['network'][int(of[0])]}" for group, of in rows.items()}
+    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return tuple(
+        DeviceClass(group, f"{names[group]} #{group}" if names[group] in shared else names[group], of) for group, of in rows.items()
+    )
+
+
+def processor_seconds(activities: pa.Table, devices: pa.Table) -> dict[str, FloatArray]:
+    """Seconds of each kind of processor activity, (devices,) each, in the order of the devices table."""
+    numbers = np.asarray(devices["device"].to_numpy(), dtype=np.int64)
+    return {kind: _seconds(activities.filter(pc.equal(activities["kind"], kind)), numbers) for kind in PROCESSOR_KINDS}
+
+
+def _seconds(chosen: pa.Table, numbers: IntArray) -> FloatArray:
+    order = np.argsort(numbers, kind="stable")
+    positions = np.searchsorted(numbers[order], np.asarray(chosen["device"].to_numpy(), dtype=np.int64))
+    spans = floats(chosen, "end") - floats(chosen, "start")
+    seconds = np.zeros(numbers.size)
+    seconds[order] = np.bincount(positions, weights=spans, minlength=numbers.size)
+    return seconds
+
+
+def stall_shares(activities: pa.Table, devices: pa.Table) -> FloatArray:
+    """The stall share of every device, (devices,); NaN for one that never took part."""
+    seconds = processor_seconds(activities, devices)
+    return _share(seconds["stall"], seconds["train"] + seconds["evaluate"] + seconds["stall"])
+
+
+def stall_shares_by_class(activities: pa.Table, devices: pa.Table) -> dict[int, float | None]:
+    """The stall share of each device class by its group, over the time of all its devices; None if none took part."""
+    seconds = processor_seconds(activities, devices)
+    shares: dict[int, float | None] = {}
+    for entry in device_classes(devices):
+        stall, work = seconds["stall"][entry.rows].sum(), (seconds["train"] + seconds["evaluate"])[entry.rows].sum()
+        shares[entry.group] = float(stall / (stall + work)) if stall + work > 0 else None
+    return shares
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `count` values and half the width of its 95 % confidence interval (None for one value)."""
+
+    mean: float
+    half_width: float | None
+    count: int
+
+
+def mean_interval(values: Iterable[float | None]) -> Interval | None:
+    """Mean and 95 % confidence interval (Student t, n - 1 degrees of freedom) of the values that are not None; None without any."""
+    known = np.asarray([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
+    if known.size == 0:
+        return None
+    if known.size == 1:
+        return Interval(float(known[0]), None, 1)
+    from scipy.special import stdtrit  # not at the top: importing it takes longer than everything else here
+
+    quantile = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2))
+    return Interval(float(known.mean()), quantile * float(known.std(ddof=1)) / float(np.sqrt(known.size)), int(known.size))
+
+
+@dataclass(frozen=True)
+class Target:
+    """The accuracy that runs are compared at, and where it comes from, in words."""
+
+    accuracy: float
+    rule: str
+
+
+def common_target(stated: Sequence[float | None], rounds: Sequence[pa.Table]) -> Target | None:
+    """The target of runs side by side: the one all scenarios state, else 95 % of the best accuracy of any run; None without accuracies."""
+    given = set(stated)
+    if len(given) == 1 and None not in given:
+        return Target(float(next(value for value in given if value is not None)), "stated by the scenario")
+    best = [accuracy for accuracy in map(best_accuracy, rounds) if accuracy is not None]
+    if not best:
+        return None
+    whose = "this run's best accuracy" if len(rounds) == 1 else "the best accuracy of any of these runs"
+    return Target(TARGET_SHARE * max(best), f"{TARGET_SHARE:.0%} of {whose}".replace("%", " %"))
+
+
+def run_summary(rounds: pa.Table, devices: pa.Table, target: float | None) -> dict[str, Any]:
+    """The run in numbers, as run.json and cells.parquet state them; None where unknown or never reached.
+
+    Bytes, energy and virtual time are those of the last version; participants counts the devices that took part at all.
+    """
+    last = rounds.num_rows - 1
+    return {
+        "rounds": int(rounds["round"][last].as_py()),
+        "virtual_time": float(rounds["virtual_time"][last].as_py()),
+        "accuracy": final_accuracy(rounds),
+        "loss": final_loss(rounds),
+        "target_accuracy": target,
+        "time_to_target": None if target is None else time_to_target(rounds, target),
+        "bytes_up": int(rounds["bytes_up"][last].as_py()),
+        "bytes_down": int(rounds["bytes_down"][last].as_py()),
+        "energy": rounds["energy"][last].as_py(),
+        "participants": int(np.count_nonzero(floats(devices, "rounds") > 0)),
+        "failures": int(floats(rounds, "failures").sum()),
+    }
