@@ -1,0 +1,91 @@
+"""The folder of a sweep: what was crossed (sweep.json) and one row for each cell and seed (cells.parquet).
+
+The runs themselves lie in folders of their own beside them, which sweep.json names.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from fedtiny.errors import FolderError
+from fedtiny.results.files import FORMAT, json_text, read_json, read_table, replace_file, table_bytes
+
+SWEEP_FILE: Final = "sweep.json"
+CELLS_FILE: Final = "cells.parquet"
+_SUMMARY: Final = [
+    pa.field("rounds", pa.int64()),
+    pa.field("virtual_time", pa.float64()),
+    pa.field("accuracy", pa.float64()),
+    pa.field("loss", pa.float64()),
+    pa.field("time_to_target", pa.float64()),
+    pa.field("bytes_up", pa.int64()),
+    pa.field("bytes_down", pa.int64()),
+    pa.field("energy", pa.float64()),
+]
+
+
+def cells_schema(axes: tuple[str, ...]) -> pa.Schema:
+    """The columns of cells.parquet: cell, one column per axis (its value as it was written), seed, status, then the summary.
+
+    status is done, infeasible or failed; the summary is null unless it is done.
+    """
+    names = [pa.field(name, pa.string(), nullable=False) for name in ("cell", *axes)]
+    return pa.schema([*names, pa.field("seed", pa.int64(), nullable=False), pa.field("status", pa.string(), nullable=False), *_SUMMARY])
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """A sweep: its axes (key -> values as written), its seeds, its scenario, one row of `cells` per combination and seed.
+
+    `folders` maps the id of a cell to its run folder, relative to the sweep's.
+    """
+
+    name: str
+    axes: dict[str, tuple[str, ...]]
+    seeds: tuple[int, ...]
+    target_accuracy: float | None
+    scenario_yaml: str
+    cells: pa.Table
+    folders: dict[str, str]
+
+
+def write_sweep(sweep: SweepResult, folder: str | Path) -> Path:
+    """Write sweep.json and cells.parquet, each whole or not at all, and give the folder; nothing else in it is touched."""
+    place = Path(folder)
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "name": sweep.name,
+        "axes": sweep.axes,
+        "seeds": sweep.seeds,
+        "target_accuracy": sweep.target_accuracy,
+        "scenario": sweep.scenario_yaml,
+        "cells": [{"cell": cell, "folder": path} for cell, path in sweep.folders.items()],
+    }
+    replace_file(place / CELLS_FILE, table_bytes(sweep.cells, cells_schema(tuple(sweep.axes))))
+    replace_file(place / SWEEP_FILE, json_text(document).encode())
+    return place
+
+
+def is_sweep(folder: str | Path) -> bool:
+    """Whether the folder is that of a sweep."""
+    return (Path(folder) / SWEEP_FILE).is_file()
+
+
+def read_sweep(folder: str | Path) -> SweepResult:
+    """The sweep of a folder; raises FolderError if there is none, or a damaged one."""
+    place = Path(folder)
+    if not is_sweep(place):
+        raise FolderError(f"{place} is not the folder of a sweep, it has no {SWEEP_FILE}: name a folder that `fedtiny sweep` wrote")
+    found = read_json(place / SWEEP_FILE, required=("name", "axes", "seeds", "scenario", "cells"))
+    axes = {str(key): tuple(str(value) for value in values) for key, values in found["axes"].items()}
+    return SweepResult(
+        name=found["name"],
+        axes=axes,
+        seeds=tuple(found["seeds"]),
+        target_accuracy=found.get("target_accuracy"),
+        scenario_yaml=found["scenario"],
+        cells=read_table(place / CELLS_FILE, cells_schema(tuple(axes))),
+        folders={entry["cell"]: entry["folder"] for entry in found["cells"]},
+    )
