@@ -1,0 +1,54 @@
+"""Random initial values, every one of them from a generator that is passed in, none from torch's global one.
+
+Convolutions are normal with standard deviation sqrt(2 / (kernel * kernel * out_channels)), the linear head is uniform
+between -1/sqrt(in) and 1/sqrt(in) with bias 0, norms have gamma 1 and beta 0, and the last norm of a lite residual
+module has gamma 0 (TinyTL's released code). Backbone, head and lite residual modules draw from streams of their own,
+so neither the number of classes nor the presence of lite residual modules changes anybody else's values.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from fedtiny.models.lite_residual import LiteResidual
+from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
+
+_SEEDS = 2**62
+
+
+def empty_linear(in_features: int, out_features: int) -> nn.Linear:
+    """A linear layer without values yet: its constructor would draw from torch's global generator."""
+    return nn.Linear(in_features, out_features, device="meta").to_empty(device="cpu")
+
+
+def empty_convolution(in_channels: int, out_channels: int, kernel: int, *, stride: int) -> nn.Conv2d:
+    """A plain convolution without bias and without values yet, padded by kernel // 2."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta")
+    return layer.to_empty(device="cpu")
+
+
+@torch.no_grad()
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
+    """Gives every convolution and linear layer of the network its random values, and new lite residual modules their zero."""
+    seeds = torch.randint(_SEEDS, (3,), generator=generator).tolist()
+    backbone, head, lite = (torch.Generator().manual_seed(seed) for seed in seeds)
+    modules_in_lite = {inner for module in network.modules() if isinstance(module, LiteResidual) for inner in module.modules()}
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, WeightStandardizedConvolution)):
+            _draw_convolution(module.weight, lite if module in modules_in_lite else backbone)
+        elif isinstance(module, nn.Linear):
+            _draw_linear(module, head)
+        elif isinstance(module, LiteResidual):
+            module.final_norm.weight.zero_()
+
+
+def _draw_convolution(weight: torch.Tensor, generator: torch.Generator) -> None:
+    out_channels, _, height, width = weight.shape
+    weight.normal_(0, math.sqrt(2 / (height * width * out_channels)), generator=generator)
+
+
+def _draw_linear(layer: nn.Linear, generator: torch.Generator) -> None:
+    bound = 1 / math.sqrt(layer.in_features)
+    layer.weight.uniform_(-bound, bound, generator=generator)
+    layer.bias.zero_()

@@ -1,0 +1,49 @@
+"""Inverted bottleneck block (MobileNetV2, arXiv 1801.04381): wide inside, narrow between blocks, no activation at its end.
+
+With a lite residual module beside it: output = [input +] main(input) + lite(input).
+"""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from fedtiny.models.group_norm import group_norm
+from fedtiny.models.lite_residual import LiteResidual
+from fedtiny.models.mobile_architecture import BlockShape
+from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
+
+
+def convolution_unit(
+    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, activated: bool = True
+) -> nn.Sequential:
+    """Convolution and norm, and ReLU6 where `activated`, under the names convolution, norm and activation."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    parts["convolution"] = WeightStandardizedConvolution(in_channels, out_channels, kernel, stride=stride, groups=groups)
+    parts["norm"] = group_norm(out_channels)
+    if activated:
+        parts["activation"] = nn.ReLU6()
+    return nn.Sequential(parts)
+
+
+class InvertedBottleneck(nn.Module):
+    """One block; `shortcut` says whether its input is added to its output, `lite_residual` is None where it has none."""
+
+    def __init__(self, shape: BlockShape, lite_residual: LiteResidual | None) -> None:
+        super().__init__()
+        main: OrderedDict[str, nn.Module] = OrderedDict()
+        if shape.has_expand:
+            main["expand"] = convolution_unit(shape.in_channels, shape.mid_channels, 1)
+        main["depthwise"] = convolution_unit(
+            shape.mid_channels, shape.mid_channels, shape.kernel, stride=shape.stride, groups=shape.mid_channels
+        )
+        main["project"] = convolution_unit(shape.mid_channels, shape.out_channels, 1, activated=False)
+        self.main = nn.Sequential(main)
+        self.lite_residual = lite_residual
+        self.shortcut = shape.residual
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride), rounded up."""
+        output: Tensor = self.main(inputs)
+        if self.lite_residual is not None:
+            output = output + self.lite_residual(inputs, output.shape[-2:])
+        return inputs + output if self.shortcut else output

@@ -1,0 +1,42 @@
+"""What the mobile networks have in common as parts of a scenario: an architecture, and room for lite residual modules."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from fedtiny.errors import ModelError
+from fedtiny.models.base import Model
+from fedtiny.models.mobile_architecture import MobileArchitecture
+from fedtiny.models.mobile_network import build_mobile_network
+
+
+class MobileModel(Model, ABC):
+    """A network of inverted bottlenecks."""
+
+    lite_residual_by_default: ClassVar[bool] = False
+
+    lite_residual: bool | None = None
+    """Whether the network has lite residual modules. Default: yes for proxylessnas_mobile, whose published table has them in every
+    row; elsewhere, where the update trains them."""
+
+    @abstractmethod
+    def architecture(self) -> MobileArchitecture:
+        """The widths, kernels and strides of this kind."""
+
+    def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
+        """The network for inputs (channels, height, width) of any size."""
+        return build_mobile_network(self.architecture(), input_shape, classes, lite_residual=lite_residual, generator=generator)
+
+    def wants_lite_residual(self, update_trains_lite: bool) -> bool:
+        """The key `lite_residual`; where it says nothing, whether the update trains them or this kind has them anyway.
+
+        Raises ModelError where the key is false and the update trains them.
+        """
+        if self.lite_residual is False and update_trains_lite:
+            raise ModelError(
+                f"the update trains lite residual modules, but model {self.kind} says lite_residual: false: "
+                "remove that key or use update: {kind: tinytl, lite_residual: false}"
+            )
+        return self.lite_residual if self.lite_residual is not None else update_trains_lite or self.lite_residual_by_default

@@ -1,0 +1,54 @@
+"""The network of a mobile architecture, for any input size and any number of classes, with or without lite residual modules.
+
+Lite residual modules are put beside every block that expands, which is every block but the first: TinyTL's rule for
+ProxylessNAS-Mobile, and by the same rule, which is ours, for the other mobile networks.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fedtiny.models.initialization import empty_linear, initialize
+from fedtiny.models.inverted_bottleneck import InvertedBottleneck, convolution_unit
+from fedtiny.models.lite_residual import NOMINAL_INPUT_RESOLUTION, LiteResidual, lite_kernel
+from fedtiny.models.mobile_architecture import BlockShape, MobileArchitecture
+
+
+class MobileNetwork(nn.Module):
+    """Stem, blocks, optional feature mix, global average pooling, linear head."""
+
+    def __init__(self, architecture: MobileArchitecture, channels: int, classes: int, *, lite_residual: bool) -> None:
+        super().__init__()
+        stem, mix = architecture.stem, architecture.feature_mix
+        self.stem = convolution_unit(channels, stem.out_channels, stem.kernel, stride=stem.stride)
+        self.blocks = nn.Sequential(*_blocks(architecture.blocks, lite_residual=lite_residual))
+        self.feature_mix = None if mix is None else convolution_unit(architecture.blocks[-1].out_channels, mix, 1)
+        self.head = empty_linear(architecture.classifier_in, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (batch, channels, height, width) to logits (batch, classes)."""
+        features: Tensor = self.blocks(self.stem(inputs))
+        if self.feature_mix is not None:
+            features = self.feature_mix(features)
+        logits: Tensor = self.head(features.mean((2, 3)))
+        return logits
+
+
+def _blocks(shapes: tuple[BlockShape, ...], *, lite_residual: bool) -> list[InvertedBottleneck]:
+    nominal_resolution = NOMINAL_INPUT_RESOLUTION
+    blocks = []
+    for shape in shapes:
+        kernel = lite_kernel(nominal_resolution)
+        carries = lite_residual and shape.has_expand
+        lite = LiteResidual(shape.in_channels, shape.out_channels, kernel=kernel, stride=shape.stride) if carries else None
+        blocks.append(InvertedBottleneck(shape, lite))
+        nominal_resolution //= shape.stride
+    return blocks
+
+
+def build_mobile_network(
+    architecture: MobileArchitecture, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator
+) -> MobileNetwork:
+    """The network with random values from `generator`; of the input shape only the channels matter."""
+    network = MobileNetwork(architecture, input_shape[0], classes, lite_residual=lite_residual)
+    initialize(network, generator)
+    return network
