@@ -1,0 +1,1 @@
+"""How a tiny network and its update are made."""

@@ -1,0 +1,1 @@
+"""Where learning meets time: a Flower Grid whose waiting is virtual."""

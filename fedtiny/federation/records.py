@@ -1,0 +1,69 @@
+"""What travels: Flower records with one flat array of all trainable values, a configuration and metrics.
+
+All trainable tensors of a network travel as one flat array, in the order of the update plan. One array costs one header
+of 128 bytes where a network of 250 tensors would pay 250 of them, and every Flower strategy that averages element by
+element works on it unchanged (docs/decisions/0003-one-flat-array.md). The receiver knows the shapes: both sides have the
+same scenario.
+"""
+
+import math
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+ARRAYS = "arrays"
+CONFIG = "config"
+METRICS = "metrics"
+TRAINABLE = "trainable"
+
+ROUND = "server-round"
+LOCAL_STEPS = "local-steps"
+NUM_EXAMPLES = "num-examples"
+PARTITION_ID = "partition-id"
+NUM_PARTITIONS = "num-partitions"
+UNIFORM_WEIGHT = "uniform-weight"
+TRAIN_LOSS = "train-loss"
+
+Vector = np.ndarray
+"""A flat array of all trainable values, shape (trainable elements,)."""
+
+
+def array_record(vector: Vector) -> ArrayRecord:
+    """A record that carries one flat vector."""
+    return ArrayRecord({TRAINABLE: Array(vector)})
+
+
+def vector_of(record: ArrayRecord) -> Vector:
+    """The flat vector that a record carries; a fresh array."""
+    return record[TRAINABLE].numpy()
+
+
+def message_bytes(content: RecordDict) -> int:
+    """What the records of a message count, in bytes: what the time of a transfer is charged for."""
+    return sum(record.count_bytes() for record in content.values())
+
+
+def payload_bytes(content: RecordDict) -> int:
+    """Bytes of the tensors' elements in a message, without headers, keys, configuration and metrics."""
+    arrays = (array for record in content.array_records.values() for array in record.values())
+    return sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
+
+
+def isolated(content: RecordDict) -> RecordDict:
+    """A copy whose containers are new, so that nobody sees another's edits; the bytes of arrays are shared."""
+    return RecordDict({key: _copied(record) for key, record in content.items()})
+
+
+def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | ConfigRecord | MetricRecord:
+    if isinstance(record, ArrayRecord):
+        return ArrayRecord({key: Array(array.dtype, array.shape, array.stype, array.data) for key, array in record.items()})
+    return ConfigRecord(dict(record)) if isinstance(record, ConfigRecord) else MetricRecord(dict(record))
+
+
+def round_of(content: RecordDict) -> int:
+    """The round a message says it belongs to; 0 if it says none."""
+    for config in content.config_records.values():
+        number = config.get(ROUND)
+        if isinstance(number, int):
+            return number
+    return 0

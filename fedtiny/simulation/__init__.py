@@ -1,0 +1,1 @@
+"""How time passes: SimPy devices and links; no learning, no Flower."""

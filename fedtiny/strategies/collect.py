@@ -1,0 +1,37 @@
+"""Waiting for replies on any Grid: virtual time jumps, real time sleeps between pulls.
+
+A loop that pulls without waiting never advances virtual time, and one that sleeps for real wastes it. All of FedTiny's
+own server loops wait with these functions and so run unchanged on both.
+"""
+
+import time
+from collections.abc import Sequence
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fedtiny.federation.grid import VirtualTimeGrid
+
+_REAL_PULL_INTERVAL = 0.2
+
+
+def now(grid: Grid) -> float:
+    """Seconds on the grid's clock, virtual or real; only differences mean something."""
+    return grid.now if isinstance(grid, VirtualTimeGrid) else time.monotonic()
+
+
+def wait_for(grid: Grid, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
+    """All replies to these messages, or those that came within the timeout (s of the grid's clock)."""
+    if isinstance(grid, VirtualTimeGrid):
+        return grid.wait(message_ids, timeout)
+    replies: list[Message] = []
+    missing = set(message_ids)
+    deadline = None if timeout is None else now(grid) + timeout
+    while missing:
+        for reply in grid.pull_messages(missing):
+            missing.discard(reply.metadata.reply_to_message_id)
+            replies.append(reply)
+        if not missing or (deadline is not None and now(grid) >= deadline):
+            break
+        time.sleep(_REAL_PULL_INTERVAL)
+    return replies

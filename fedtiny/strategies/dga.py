@@ -1,0 +1,108 @@
+"""DGA: Delayed Gradient Averaging (Zhu, Lin, Lu, Lin, Han, NeurIPS 2021, Algorithm 1; https://dga.hanlab.ai).
+
+Clients go on computing while averages travel, and correct themselves when one arrives. K local steps make a round, the
+delay D is counted in local steps, eta is the constant rate, s = (D-1)//K, d = ((D-1) mod K) + 1. Client i never resets
+its weights; step k of round t is
+
+    w <- w - eta g                                      a plain step, or
+    w <- w - eta (g - m^i_{t-1-s} + mbar_{t-1-s})       at k = d, once t-1-s >= 1
+
+with m^i_t the sum of the round's K raw gradients (corrections not included) and mbar_t = sum_i p_i m^i_t. So with
+tau the last round that was corrected,
+
+    w^i = w_1 - eta (sum_{t<=tau} mbar_t + all of i's own gradients after round tau),
+
+and the server's model is W_T = w_1 - eta sum_{t<=T} mbar_t.
+
+**On messages.** The update of step d needs the average of round t-1-s; its gradient does not. So a round is two pieces of
+work: *before* (steps 1 .. d-1 and the d-th gradient) and *after* (the d-th update, then steps d+1 .. K; it carries the
+average and replies the round's sum). ``before(t+1)`` travels in one burst right behind ``after(t)``. This gives the event
+recursion finish(n) = max(finish(n-1) + c, arrival of the average), hence the mean period
+
+    K c + max(0, (L - D c) / (s + 1))        for a step time c and a round trip L.
+
+With D = 0, and with `send: early`, one message is one round: correct, K gradients, reply. D = 0 corrects round t after its
+last update and before the next gradient, which is FedAvg. `send: early` (D a multiple of K) lets m_t leave before the
+wait: the same weights, D/K + 1 rounds in flight, period max(K c, (K c + L)/(D/K + 1)).
+
+**Missing replies** (ours; the paper has full participation). Every client, present or not, later applies
+-eta (mbar_t - m^i_t) with m^i_t = 0 where it did no work. With `late: carry`, p_i sum to 1 over the clients *asked* in a
+round; a late contribution keeps the weight of its own round and is added to the next average. With `late: drop` the average
+is over those that came in time. A client whose message failed is brought back with the whole model: it then holds
+w_1 - eta (sum of the averages it should have applied + its own gradients that are still under way).
+"""
+
+import math
+from typing import Annotated, Literal, cast
+
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.serverapp import Grid
+from pydantic import Field
+
+from fedtiny.federation.client_work import Learner
+from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
+from fedtiny.strategies.base import EvaluateFunction, Strategy
+from fedtiny.strategies.dga_client import LEARNING_RATE, answer
+from fedtiny.strategies.dga_server import DGAServer, Rules
+
+
+class DGA(Strategy):
+    """Delayed gradient averaging: local training never waits for the network while the delay covers it."""
+
+    kind: Literal["dga"] = "dga"
+    delay: Annotated[int, Field(ge=0)]
+    """D: local steps between sending a round's gradients and applying their average; 0 is FedAvg."""
+    late: Literal["carry", "drop"] = "carry"
+    """What becomes of a contribution that comes after the timeout: added to the next average, or dropped."""
+    send: Literal["after_wait", "early"] = "after_wait"
+    """When a round's gradients leave: after the last step and its wait (Algorithm 1), or before the wait."""
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int,
+        train_config: ConfigRecord,
+        evaluate_fn: EvaluateFunction,
+    ) -> None:
+        """Runs DGA's server; `train_config` also holds `learning-rate` (eta). See `Strategy.start`."""
+        start, steps, rate = vector_of(initial_arrays), cast(int, train_config[LOCAL_STEPS]), cast(float, train_config[LEARNING_RATE])
+        server = DGAServer(self._rules(steps, rate), grid, start, num_rounds)
+        evaluate_fn(0, initial_arrays, 0.0)
+        server.push_start()
+        for number in range(1, num_rounds + 1):
+            server.collect(number)
+            evaluate_fn(number, array_record(server.model()), server.lost_mass)
+            server.push_after(number)
+
+    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+        """The client's half; see dga_client.py."""
+        return answer(content, state, learner)
+
+    def client_vectors(self, local_steps: int) -> int:
+        """Own sums under way plus the sum being accumulated; for D = 0 the one sum that waits for its average."""
+        return self.rounds_in_flight(local_steps) + 1
+
+    def _rules(self, local_steps: int, rate: float) -> Rules:
+        whole = self.one_message(local_steps)
+        return Rules(
+            local_steps=local_steps,
+            rate=rate,
+            whole=whole,
+            lag=(self.delay if whole else self.delay - 1) // local_steps + 1,
+            before_steps=0 if whole else (self.delay - 1) % local_steps + 1,
+            carry=self.late == "carry",
+            timeout=self.timeout,
+            weight_key=self.weight_key,
+            cohort_size=self.cohort_size,
+        )
+
+    def rounds_in_flight(self, local_steps: int) -> int:
+        """Rounds whose averages a client still lacks right after it sent one: ceil(D/K), or D/K + 1 where one message is one round."""
+        if self.one_message(local_steps):
+            return self.delay // local_steps + 1
+        return math.ceil(self.delay / local_steps)
+
+    def one_message(self, local_steps: int) -> bool:
+        """Whether one message makes a round: D = 0 or `send: early`."""
+        return self.delay == 0 or self.send == "early"

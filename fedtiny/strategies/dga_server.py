@@ -1,0 +1,249 @@
+"""DGA's server half: who is asked what, and the averages (see dga.py for the algorithm)."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+
+from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, ROUND, Vector, array_record, vector_of
+from fedtiny.strategies.base import no_replies
+from fedtiny.strategies.collect import now, wait_for
+from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, LOST, PIECE, STARTS
+
+Piece = Literal["before", "after", "whole"]
+
+_KEPT_AVERAGES = 100
+"""A client that missed more averages than this gets the model instead of their sum: the same bytes, and memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the server goes by.
+
+    `lag` is the distance in rounds between a sum and the piece that carries its average; `before_steps` is d;
+    `whole`: one message is one round; `carry`: late contributions are added to the next average.
+    """
+
+    local_steps: int
+    rate: float
+    whole: bool
+    lag: int
+    before_steps: int
+    carry: bool
+    timeout: float | None
+    weight_key: str
+    cohort_size: Callable[[int], int]
+
+
+@dataclass
+class _Client:
+    """What the server knows of a client."""
+
+    through: int = 0
+    """The averages of rounds up to this one were sent to it."""
+    known: bool = False
+    """Whether it holds a model that the server can rely on."""
+    examples: float | None = None
+    lost: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Round:
+    """One round until its average exists."""
+
+    cohort: list[int]
+    ids: dict[str, int] = field(default_factory=dict)
+    """Message -> node, for the messages whose replies carry sums."""
+    pushed: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Awaited:
+    """A piece of an earlier round whose reply may still come."""
+
+    round: int
+    node: int
+    carries_sum: bool
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One message to be pushed."""
+
+    message: Message
+    round: int
+    piece: Piece
+    node: int
+
+
+class DGAServer:
+    """The server's loop in three steps: `push_start`, then for every round `collect` and `push_after`."""
+
+    def __init__(self, rules: Rules, grid: Grid, start: Vector, num_rounds: int) -> None:
+        self.rules, self.grid, self.num_rounds = rules, grid, num_rounds
+        self.lost_mass = 0.0
+        """Sum of the weights p_i of contributions that no average will ever contain."""
+        self._first = start
+        self._total = np.zeros_like(start, dtype=np.float64)
+        self._averages: dict[int, Vector] = {}
+        self._clients: dict[int, _Client] = {}
+        self._rounds: dict[int, _Round] = {}
+        self._behind: dict[str, _Awaited] = {}
+        self._collected_at = now(grid)
+
+    def model(self) -> Vector:
+        """W = w_1 - eta (sum of the averages so far), shape (trainable elements,)."""
+        return (self._first.astype(np.float64) - self.rules.rate * self._total).astype(self._first.dtype)
+
+    # --- pushing ------------------------------------------------------------------------------------------------
+
+    def push_start(self) -> None:
+        """Pushes what needs no average: the first piece, and the rounds before the first correction."""
+        orders = [] if self.rules.whole or not self.num_rounds else self._orders("before", 1)
+        for number in range(1, min(self.rules.lag, self.num_rounds) + 1):
+            orders += self._burst(number)
+        self._push(orders)
+
+    def push_after(self, number: int) -> None:
+        """Pushes what the average of round `number` sets free."""
+        if number + self.rules.lag <= self.num_rounds:
+            self._push(self._burst(number + self.rules.lag))
+        self._averages.pop(number - _KEPT_AVERAGES, None)
+        awaited = {piece.round for piece in self._behind.values()}
+        for old in [old for old in self._rounds if old <= number and old not in awaited]:
+            del self._rounds[old]
+
+    def _burst(self, number: int) -> list[_Order]:
+        if self.rules.whole:
+            return self._orders("whole", number)
+        following = self._orders("before", number + 1) if number < self.num_rounds else []
+        return self._orders("after", number) + following
+
+    def _orders(self, piece: Piece, number: int) -> list[_Order]:
+        return [_Order(self._message(piece, number, node), number, piece, node) for node in self._round(number).cohort]
+
+    def _round(self, number: int) -> _Round:
+        if number not in self._rounds:
+            nodes = list(self.grid.get_node_ids())
+            # Flower's FedAvg draws from the global generator; drawing the same way asks the same devices under one seed
+            self._rounds[number] = _Round(sorted(random.sample(nodes, self.rules.cohort_size(len(nodes)))))
+        return self._rounds[number]
+
+    def _message(self, piece: Piece, number: int, node: int) -> Message:
+        rules, client = self.rules, self._clients.setdefault(node, _Client())
+        steps = {"before": rules.before_steps, "after": rules.local_steps - rules.before_steps, "whole": rules.local_steps}[piece]
+        config = ConfigRecord({ROUND: number, PIECE: piece, LOCAL_STEPS: steps, LEARNING_RATE: rules.rate})
+        if piece == "whole":
+            config[AWAITS_AVERAGE] = number >= rules.lag
+        content = RecordDict({CONFIG: config})
+        # before(t) and whole(t) bring a client to where round t-1 left the others; after(t) brings the average of its step d
+        through = max(0, number - rules.lag - (1 if piece == "before" else 0))
+        if client.known and through - client.through > _KEPT_AVERAGES:
+            client.known = False
+        if piece != "after" and not client.known:
+            content[ARRAYS] = array_record(self.model())
+            config[STARTS], config[APPLIED] = True, through
+            if client.lost:
+                config[LOST] = ",".join(map(str, client.lost))
+            client.known, client.lost, client.through = True, [], through
+        elif client.known and through > client.through:
+            content[ARRAYS] = array_record(self._owed(client.through + 1, through))
+            config[APPLIED] = client.through = through
+        return Message(content, node, "train", group_id=str(number))
+
+    def _owed(self, first: int, last: int) -> Vector:
+        owed = self._averages[first]
+        for number in range(first + 1, last + 1):
+            owed = owed + self._averages[number]
+        return owed
+
+    def _push(self, orders: list[_Order]) -> None:
+        ids = self.grid.push_messages([order.message for order in orders])
+        for message_id, order in zip(ids, orders, strict=True):
+            if order.piece == "before":
+                self._behind[message_id] = _Awaited(order.round, order.node, carries_sum=False)
+            else:
+                self._rounds[order.round].ids[message_id] = order.node
+                self._rounds[order.round].pushed = now(self.grid)
+
+    # --- collecting ---------------------------------------------------------------------------------------------
+
+    def collect(self, number: int) -> None:
+        """Waits for the sums of a round and forms its average; RoundError if there is nothing to average."""
+        current = self._rounds[number]
+        replies = wait_for(self.grid, list(current.ids), self._patience(current))
+        self._collected_at = now(self.grid)
+        sums = self._sums(replies, {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in current.ids.items()})
+        late = self._late_sums()
+        if not sums and not (late and self.rules.carry):
+            raise no_replies(number, len(current.cohort), self.rules.timeout)
+        answered = {reply.metadata.reply_to_message_id for reply in replies}
+        missing = {message_id: node for message_id, node in current.ids.items() if message_id not in answered}
+        self._behind |= {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in missing.items()}
+        self._average(number, sums, late)
+
+    def _patience(self, current: _Round) -> float | None:
+        if self.rules.timeout is None:
+            return None
+        return max(0.0, max(current.pushed, self._collected_at) + self.rules.timeout - now(self.grid))
+
+    def _sums(self, replies: list[Message], pieces: dict[str, _Awaited]) -> list[tuple[int, Vector]]:
+        """(node, sum) in client order, so that it does not matter who was faster; what failed is remembered."""
+        found = []
+        for reply in replies:
+            piece = pieces[reply.metadata.reply_to_message_id]
+            if reply.has_error():
+                self._failed(piece)
+                continue
+            metrics = cast(MetricRecord, reply.content[METRICS])
+            self._clients[piece.node].examples = float(cast(float, metrics[self.rules.weight_key]))
+            if ARRAYS in reply.content:
+                found.append((cast(int, metrics[PARTITION_ID]), piece.node, vector_of(reply.content.array_records[ARRAYS])))
+        return [(node, vector) for _, node, vector in sorted(found, key=lambda item: item[0])]
+
+    def _failed(self, piece: _Awaited) -> None:
+        # what the client did with the message is unknown, so the next message brings it back with a whole model
+        client = self._clients[piece.node]
+        client.known = False
+        if piece.carries_sum:
+            client.lost.append(piece.round)
+            self.lost_mass += self._shares(self._rounds[piece.round].cohort)[piece.node]
+
+    def _late_sums(self) -> list[tuple[int, int, Vector]]:
+        """(round, node, sum) of contributions to earlier rounds that have come by now."""
+        replies = wait_for(self.grid, list(self._behind), 0.0) if self._behind else []
+        result = []
+        for reply in sorted(replies, key=lambda reply: self._order_of(reply.metadata.reply_to_message_id)):
+            message_id = reply.metadata.reply_to_message_id
+            piece = self._behind.pop(message_id)
+            result += [(piece.round, node, vector) for node, vector in self._sums([reply], {message_id: piece})]
+        return result
+
+    def _order_of(self, message_id: str) -> tuple[int, int]:
+        return self._behind[message_id].round, self._behind[message_id].node
+
+    def _average(self, number: int, sums: list[tuple[int, Vector]], late: list[tuple[int, int, Vector]]) -> None:
+        average = np.zeros_like(self._first)
+        shares = self._shares(self._rounds[number].cohort if self.rules.carry else [node for node, _ in sums])
+        for node, vector in sums:
+            average += vector * shares[node]
+        for old, node, vector in late:
+            share = self._shares(self._rounds[old].cohort)[node]
+            if self.rules.carry:
+                average += vector * share
+            else:
+                self.lost_mass += share
+        self._averages[number] = average
+        self._total += average
+
+    def _shares(self, nodes: list[int]) -> dict[int, float]:
+        """p_i over these nodes, summing to 1; a client whose size nobody knows yet counts like the average known one."""
+        known = [examples for node in nodes if (examples := self._clients[node].examples) is not None]
+        guess = sum(known) / len(known) if known else 1.0
+        weights = {node: guess if (examples := self._clients[node].examples) is None else examples for node in nodes}
+        total = sum(weights.values())
+        return {node: weight / total for node, weight in weights.items()}

@@ -1,0 +1,49 @@
+"""Optimizers that a client can use for its local steps, as a scenario states them.
+
+SGD with momentum mu and weight decay lambda (PyTorch's form: v <- mu v + g + lambda w, w <- w - eta v), and Adam
+(Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fedtiny.parts import Part
+
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class SGD(Part):
+    """Stochastic gradient descent at a constant rate."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: PositiveNumber = 0.05
+    """Step size eta."""
+    momentum: Share = 0.0
+    """Share mu of the last step that is kept; 0 is plain SGD."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Weight lambda of the L2 penalty added to the gradient."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True without momentum and weight decay: the step is -eta times the gradient and nothing else."""
+        return self.momentum == 0 and self.weight_decay == 0
+
+
+class Adam(Part):
+    """Adam at a constant rate, with bias correction."""
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: PositiveNumber = 1e-3
+    """Step size eta."""
+    beta1: Share = 0.9
+    """Decay of the running mean of the gradient."""
+    beta2: Share = 0.999
+    """Decay of the running mean of the squared gradient."""
+    epsilon: PositiveNumber = 1e-8
+    """Added to the denominator, so that it is never 0."""
+
+
+Optimizer = Annotated[SGD | Adam, Field(discriminator="kind")]
+"""What `training.optimizer` may be."""
