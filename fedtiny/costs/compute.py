@@ -8,19 +8,21 @@ A layer with F multiply-accumulates per sample takes up to three passes over a b
 | dX, the gradient of its input | a parameter of an earlier layer, on a path to this one, trains |
 | dW, the gradient of its weight | its weight (the gamma of a norm) trains |
 
-Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. On a device with one rate per class
-of operators and a known memory bandwidth, the passes run one after the other and each takes (a roofline)
+Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. A product of two activations
+(multiply-accumulates without parameters, as in attention) has two inputs, so its dX is two passes. On a device with one rate
+per class of operators and a known memory bandwidth, the passes run one after the other and each takes (a roofline)
 
     seconds = max( B F / rate[class],  bytes / bandwidth )       bytes = 4 (W + B |x| + B |y|)
 
 where W are the elements of the layer's parameters, |x| and |y| the elements of its input and output per sample, and
 4 bytes an element (float32). The bytes are the same for the three passes: forward reads weight and input and writes the output; dX
 reads weight and output gradient and writes the input gradient; dW reads input and output gradient and writes the weight
-gradient. Layers without multiply-accumulates (norms, activations, pooling) are bound by bandwidth only, and free where it is not
+gradient. Layers without multiply-accumulates (norms, activations) are bound by bandwidth only, and free where it is not
 known. Not counted: the optimiser's own arithmetic, the cost of starting an operator, additions at shortcuts.
 
-Classes of operators are needed because a depthwise convolution reaches a tenth of the rate of a dense one on a CPU with SIMD: one
-rate per device explains 37 % of the variance of 51 networks measured on a Raspberry Pi 4 (jafermarq/federated-embedded-vision).
+Classes of operators are needed because networks of depthwise convolutions train at an eighth of the rate of ResNets on a
+Raspberry Pi 4: there, one rate explains 37 % of the variance of 51 networks (our fit to the measurements of
+jafermarq/federated-embedded-vision).
 The roofline is that of Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009.
 """
 
@@ -49,10 +51,17 @@ def step_macs(summary: ModelSummary, plan: UpdatePlan) -> dict[RateClass, float]
 
 
 def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[int]:
-    """Passes of each layer in a backward pass: 0 to 2, for dX and dW."""
+    """Passes of each layer in a backward pass: 0 to 2, for the gradients of its inputs and of its weight."""
     trained = frozenset(plan.trainable)
     has_trained = [any(parameter.name in trained for parameter in layer.parameters) for layer in summary.layers]
-    return [any(has_trained[index] for index in layer.upstream) + weight_trains(layer, trained) for layer in summary.layers]
+    return [
+        _inputs(layer) * any(has_trained[index] for index in layer.upstream) + weight_trains(layer, trained) for layer in summary.layers
+    ]
+
+
+def _inputs(layer: LayerFacts) -> int:
+    """How many activations a layer multiplies: two where it has multiply-accumulates and no parameters, else one."""
+    return 2 if layer.macs and not layer.parameters else 1
 
 
 def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:

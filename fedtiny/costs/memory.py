@@ -14,6 +14,11 @@ With |x| elements in, |y| elements out, g groups and a bytes per activation elem
 | relu | a |x| | one bit per element if anything below the head trains |
 | smooth_activation | a |x| | a |x| if anything below the head trains |
 | other (pooling, dropout, upsampling) | 0 | 0 |
+| other with parameters (ours) | a |x| + a |y| | a |x| if its weight trains |
+| other with multiply-accumulates only (ours) | a |x| + a |y| | a |x| if anything below the head trains |
+
+The last two are not in the published accounting, whose networks have none: recurrent layers, embeddings and scales; products
+of two activations. They are lower bounds: the gates inside a recurrent layer are not counted.
 
 residual is a times the input of the enclosing block while inside a block with a shortcut. A trainable parameter takes
 4 bytes, a frozen one `frozen_bits` (8: TinyTL keeps frozen weights quantised). ReLU masks are billed at every ReLU, even
@@ -181,7 +186,7 @@ def _transient(layer: LayerFacts, element_bytes: int) -> int:
         case "normalization" | "relu" | "smooth_activation":
             return inputs
         case "other":
-            return 0
+            return inputs + outputs if layer.parameters or layer.macs else 0
 
 
 def _kept_bits(layer: LayerFacts, weight_trained: bool, requires_backward: bool, element_bytes: int) -> int:
@@ -194,7 +199,8 @@ def _kept_bits(layer: LayerFacts, weight_trained: bool, requires_backward: bool,
         case "smooth_activation":
             return inputs if requires_backward else 0
         case "other":
-            return 0
+            multiplies_activations = bool(layer.macs) and not layer.parameters
+            return inputs if weight_trained or (multiplies_activations and requires_backward) else 0
 
 
 def _whole_bytes(bits: int) -> int:

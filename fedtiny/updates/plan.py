@@ -63,6 +63,6 @@ def require_lite_residual(scheme: str, summary: ModelSummary) -> None:
     if not any(layer.section == "lite_residual" for layer in summary.layers):
         raise ScenarioError(
             f"{summary.model} carries no lite residual modules for update {scheme} to train: use a model that can carry them, "
-            "such as proxylessnas_mobile, and do not set its lite_residual to false; or use update: {kind: bias}",
+            "such as proxylessnas_mobile, without lite_residual: false; or use update: {kind: bias}",
             path=("update",),
         )

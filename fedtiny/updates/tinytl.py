@@ -69,9 +69,7 @@ class TinyTL(Update):
     @model_validator(mode="after")
     def _trains_something(self) -> Self:
         if not (self.bias or self.lite_residual):
-            raise ValueError(
-                "tinytl with bias: false and lite_residual: false trains the head only: set one of them to true, or use {kind: last}"
-            )
+            raise ValueError("with bias and lite_residual both false only the head trains: set one of them to true, or use {kind: last}")
         return self
 
     def plan(self, summary: ModelSummary) -> UpdatePlan:

@@ -16,7 +16,7 @@ def test_last_is_the_scheme_that_needs_no_backward_pass_below_the_head(lite_netw
 
 
 def test_last_refuses_a_network_without_a_head(headless_network):
-    with pytest.raises(InputError, match="no head.*for update last to train"):
+    with pytest.raises(InputError, match=r"no head.*for update last to train"):
         Last().plan(headless_network)
 
 

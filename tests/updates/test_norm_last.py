@@ -16,7 +16,7 @@ def test_norm_last_leaves_biases_of_convolutions_frozen(user_network):
 
 
 def test_norm_last_refuses_a_network_without_a_head(headless_network):
-    with pytest.raises(InputError, match="no head.*for update norm_last to train"):
+    with pytest.raises(InputError, match=r"no head.*for update norm_last to train"):
         NormLast().plan(headless_network)
 
 

@@ -40,9 +40,7 @@ def test_a_network_without_a_head_is_refused_with_a_way_out(headless_network, li
 
 def test_a_network_without_lite_modules_is_refused_with_a_way_out(user_network, lite_network):
     require_lite_residual("tinytl", lite_network)
-    with pytest.raises(
-        ScenarioError, match=r"by_hand carries no lite residual modules.*proxylessnas_mobile.*update: \{kind: bias\}"
-    ) as error:
+    with pytest.raises(ScenarioError, match=r"by_hand carries no lite.*proxylessnas_mobile.*\{kind: bias\}") as error:
         require_lite_residual("tinytl", user_network)
     assert error.value.path == ("update",)
 

@@ -48,7 +48,7 @@ def test_tinytl_refuses_a_network_without_lite_modules(update, user_network):
 
 @pytest.mark.parametrize("update", [Bias(), TinyTL(lite_residual=False)])
 def test_bias_refuses_a_network_without_a_head(update, headless_network):
-    with pytest.raises(InputError, match="no head.*for update bias to train"):
+    with pytest.raises(InputError, match=r"no head.*for update bias to train"):
         update.plan(headless_network)
 
 
