@@ -22,10 +22,13 @@ STEPS_DONE = "steps-done"
 class Learner(Protocol):
     """What a strategy's client half may ask of the client it runs on; vectors are flat, shape (trainable elements,)."""
 
-    number: int
-    """The client's running number, which is also its partition id."""
-    examples: int
-    """How many training examples the client holds."""
+    @property
+    def number(self) -> int:
+        """The client's running number, which is also its partition id."""
+
+    @property
+    def examples(self) -> int:
+        """How many training examples the client holds."""
 
     def train(self, weights: Vector, first_step: int, steps: int) -> tuple[Vector, float]:
         """Trains with the local optimizer, from step `first_step` (counted from 1). Returns weights and mean loss."""

@@ -120,8 +120,9 @@ class DGAServer:
     def _burst(self, number: int) -> list[_Order]:
         if self.rules.whole:
             return self._orders("whole", number)
-        following = self._orders("before", number + 1) if number < self.num_rounds else []
-        return self._orders("after", number) + following
+        # after(t) first: it takes the average, so that before(t+1) finds nothing owed to the clients that did round t
+        orders = self._orders("after", number)
+        return orders + self._orders("before", number + 1) if number < self.num_rounds else orders
 
     def _orders(self, piece: Piece, number: int) -> list[_Order]:
         return [_Order(self._message(piece, number, node), number, piece, node) for node in self._round(number).cohort]
