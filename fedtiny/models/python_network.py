@@ -116,7 +116,7 @@ def _run_file(path: Path) -> ModuleType:
         exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102  the user allowed it
     except BaseException as error:
         del sys.modules[identity]
-        if not isinstance(error, Exception):
+        if not isinstance(error, (Exception, SystemExit)):
             raise
         raise ModelError(f"the network's file {path} failed: {type(error).__name__}: {error}") from error
     return module
