@@ -24,9 +24,9 @@ def test_a_changed_value_or_shape_changes_the_identity(name):
     array = getattr(DATASET, name)
     changed = array.copy()
     changed.flat[0] += 1
-    variants = [changed, array[:-1], array.astype(np.float64)]
+    variants = [changed, array[:-1], array.astype(np.float64), array[:, None]]
     identities = {dataclasses.replace(DATASET, **{name: variant}).identity for variant in variants}
-    assert len(identities | {DATASET.identity}) == 4
+    assert len(identities | {DATASET.identity}) == 5
 
 
 def test_whose_the_examples_are_is_part_of_the_identity():

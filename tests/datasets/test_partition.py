@@ -79,6 +79,14 @@ def test_shards_of_two_classes_give_a_hundred_clients_of_mnist_six_hundred_examp
     assert len({tuple(np.unique(targets[part])) for part in parts}) > 20
 
 
+@pytest.mark.parametrize("partition", [Dirichlet(alpha=100), Shards(classes_per_client=1)])
+def test_clients_that_share_a_class_have_random_examples_of_it_and_not_a_stretch(partition):
+    targets = np.zeros(1000, dtype=np.int64)
+    for part in partition.split(targets, 2, Streams(0)):
+        assert part[0] < 20
+        assert part[-1] >= 980
+
+
 def class_shares(parts: list[np.ndarray]) -> np.ndarray:
     """The mixture of classes that every client has, (clients, classes)."""
     counts = np.array([np.bincount(TARGETS[part], minlength=10) for part in parts])

@@ -40,6 +40,11 @@ def test_more_noise_leaves_the_classes_less_apart():
     assert accuracies[-1] < 0.3
 
 
+def test_no_test_example_is_a_training_example():
+    data = Synthetic(examples=50, test_examples=50).load(Streams(0))
+    assert not np.isin(data.test_inputs, data.train_inputs).any()
+
+
 def test_more_test_examples_do_not_change_the_training_examples():
     few, many = (Synthetic(test_examples=count).load(Streams(0)) for count in (10, 50))
     assert np.array_equal(few.train_inputs, many.train_inputs)
