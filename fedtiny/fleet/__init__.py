@@ -1,0 +1,1 @@
+"""Who takes part: device and network profiles with their sources, and fleets made of them."""

@@ -1,0 +1,142 @@
+"""Devices: how much memory they have for training, how fast they train and what they draw.
+
+A device is timed in one of two ways. `rates` are *effective training* multiply-accumulates per second by class of operator:
+forward and backward passes counted, everything that the runtime loses already in them, so that
+
+    seconds of a pass over one layer = MACs of the pass / rate[class of the layer]
+
+`step_time` is the time of one local step, whatever the scheme or batch; it is for tests and thought experiments. One rate
+for all operators would not do: on the same Raspberry Pi, dense convolutions train a hundred times faster than depthwise ones.
+
+`memory` is the budget that training may use, not the RAM of the device.
+"""
+
+from typing import Any, Final, Literal, Self, final
+
+from pydantic import model_validator
+
+from fedtiny.parts import Part
+from fedtiny.units import Bytes, BytesPerSecond, MacsPerSecond, PositiveSeconds, Watts
+
+Runtime = Literal["overlapping", "serial"]
+"""Whether a device can transfer while it trains, or does one message at a time (such as a stock Flower SuperNode)."""
+
+CUSTOM: Final = "custom"
+"""Name and class of a device, and name of a network, that a scenario describes itself."""
+
+
+@final
+class Rates(Part):
+    """Effective training speed by class of operator, in multiply-accumulates per second."""
+
+    dense_gemm: MacsPerSecond
+    """Linear layers and other matrix products."""
+    dense_convolution: MacsPerSecond
+    """Convolutions with several channels per group, 1x1 convolutions among them."""
+    depthwise: MacsPerSecond
+    """Convolutions with one channel per group."""
+    recurrent: MacsPerSecond
+    """Recurrent layers, such as LSTM and GRU."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_every_class(cls, value: Any) -> Any:
+        known = list(cls.model_fields)
+        if isinstance(value, dict) and all(key in known for key in value):
+            missing = [key for key in known if key not in value]
+            if missing:
+                raise ValueError(
+                    f"rates must name all four classes of operators, missing: {', '.join(missing)}. A class left out would be a silent "
+                    "guess: where the device does two classes alike, or the network has no such layers, write the same rate again"
+                )
+        return value
+
+
+@final
+class Power(Part):
+    """What a device draws, its radio's energy per byte not included, in watts."""
+
+    idle: Watts
+    """While on and waiting."""
+    active: Watts
+    """While training."""
+
+
+class _Capabilities(Part):
+    """What profiles and custom devices have in common."""
+
+    memory: Bytes
+    """Memory that training may use, in bytes: not the device's RAM."""
+    rates: Rates | None = None
+    """Effective training speed by class of operator; this or step_time."""
+    step_time: PositiveSeconds | None = None
+    """Seconds of one local step, whatever the scheme or batch; this or rates."""
+    memory_bandwidth: BytesPerSecond | None = None
+    """Bytes per second between processor and memory; where given, no pass of a layer is faster than its bytes allow."""
+    power: Power | None = None
+    """Watts while idle and active; without it the energy of the device is unknown."""
+    runtime: Runtime = "overlapping"
+    """`overlapping` transfers while it trains; `serial` does one message at a time, as a stock Flower SuperNode does."""
+
+    @model_validator(mode="after")
+    def _is_timed_in_one_way(self) -> Self:
+        if (self.rates is None) == (self.step_time is None):
+            found = "neither" if self.rates is None else "both"
+            raise ValueError(f"a device needs exactly one of step_time (such as '100 ms') and rates (four classes), found {found}")
+        return self
+
+
+@final
+class DeviceProfile(_Capabilities):
+    """A device as the simulation knows it; quantities in base units."""
+
+    name: str
+    """The name in the catalog, or `custom`."""
+    device_class: str
+    """microcontroller, single_board_computer, phone, edge_gpu, or custom."""
+
+
+@final
+class CustomDevice(_Capabilities):
+    """A device that the scenario describes itself."""
+
+    kind: Literal["custom"]
+
+    def profile(self) -> DeviceProfile:
+        """The device as the simulation knows it."""
+        plain = self.to_plain()
+        del plain["kind"]
+        return DeviceProfile.model_validate({**plain, "name": CUSTOM, "device_class": CUSTOM})
+
+
+@final
+class DeviceOverride(Part):
+    """What a scenario says of every device of its fleet, whatever its profile says."""
+
+    memory: Bytes | None = None
+    """Memory that training may use, in bytes."""
+    rates: Rates | None = None
+    """Effective training speed by class of operator; takes the place of a step_time."""
+    step_time: PositiveSeconds | None = None
+    """Seconds of one local step, whatever the scheme or batch; takes the place of rates."""
+    memory_bandwidth: BytesPerSecond | None = None
+    """Bytes per second between processor and memory."""
+    power: Power | None = None
+    """Watts while idle and active."""
+    runtime: Runtime | None = None
+    """Whether devices transfer while they train."""
+
+    @model_validator(mode="after")
+    def _times_in_one_way(self) -> Self:
+        if self.rates is not None and self.step_time is not None:
+            raise ValueError("override step_time or rates, not both: each takes the place of the other")
+        return self
+
+    def applied_to(self, profile: DeviceProfile) -> DeviceProfile:
+        """The profile with what is stated here in place of its own; a rate takes the place of a step time and the other way round."""
+        stated = {key: getattr(self, key) for key in type(self).model_fields if getattr(self, key) is not None}
+        if self.step_time is not None:
+            stated["rates"] = None
+        if self.rates is not None:
+            stated["step_time"] = None
+        return profile.model_copy(update=stated)

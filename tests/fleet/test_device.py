@@ -1,0 +1,120 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fedtiny.fleet.catalog import load_device
+from fedtiny.fleet.device import CustomDevice, DeviceOverride, DeviceProfile, Rates
+
+RATES = {"dense_gemm": "8 GMAC/s", "dense_convolution": "4 GMAC/s", "depthwise": "70 MMAC/s", "recurrent": "2 GMAC/s"}
+
+
+def custom(**keys):
+    return CustomDevice.model_validate({"kind": "custom", "memory": "1 GB", **keys})
+
+
+def positive(unit):
+    return st.floats(min_value=1e-6, max_value=1e15, allow_nan=False).map(lambda number: f"{number!r} {unit}")
+
+
+def test_a_custom_device_by_step_time_has_no_rates():
+    profile = custom(step_time="100 ms").profile()
+    assert (profile.memory, profile.step_time, profile.rates) == (1e9, 0.1, None)
+    assert (profile.name, profile.device_class, profile.runtime, profile.power) == ("custom", "custom", "overlapping", None)
+
+
+def test_a_custom_device_by_rates_keeps_each_class_apart():
+    assert custom(rates=RATES).profile().rates == Rates.model_validate(RATES)
+    rates = custom(rates=RATES).profile().rates
+    assert (rates.dense_gemm, rates.dense_convolution, rates.depthwise, rates.recurrent) == (8e9, 4e9, 7e7, 2e9)
+
+
+@pytest.mark.parametrize("keys", [{}, {"step_time": "1 s", "rates": RATES}])
+def test_a_device_is_timed_in_exactly_one_way(keys):
+    with pytest.raises(ValidationError, match="exactly one of step_time"):
+        custom(**keys)
+
+
+@pytest.mark.parametrize("left_out", sorted(RATES))
+def test_a_missing_rate_is_named_and_not_guessed(left_out):
+    rates = {key: rate for key, rate in RATES.items() if key != left_out}
+    with pytest.raises(ValidationError, match=f"all four classes of operators, missing: {left_out}"):
+        custom(rates=rates)
+
+
+def test_a_misspelt_rate_is_an_unknown_key():
+    rates = {("depth_wise" if key == "depthwise" else key): rate for key, rate in RATES.items()}
+    with pytest.raises(ValidationError) as caught:
+        custom(rates=rates)
+    assert {error["type"] for error in caught.value.errors()} == {"extra_forbidden", "missing"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("memory", "0 B"),
+        ("memory", 256000),
+        ("memory", "256"),
+        ("step_time", "0 s"),
+        ("step_time", "3 W"),
+        ("runtime", "parallel"),
+        ("flash", "2 MB"),
+        ("power", {"idle": "1 W"}),
+    ],
+)
+def test_nonsense_is_refused(key, value):
+    keys = {"step_time": "1 s", key: value}
+    with pytest.raises(ValidationError) as caught:
+        custom(**keys)
+    assert any(key in error["loc"] for error in caught.value.errors())
+
+
+@given(
+    memory=st.integers(min_value=1, max_value=2**50),
+    rates=st.fixed_dictionaries({key: positive("MAC/s") for key in RATES}),
+    bandwidth=st.none() | positive("B/s"),
+    power=st.none() | st.fixed_dictionaries({"idle": positive("W"), "active": positive("W")}),
+    runtime=st.sampled_from(["overlapping", "serial"]),
+)
+def test_writing_a_device_and_reading_it_again_changes_nothing(memory, rates, bandwidth, power, runtime):
+    device = custom(memory=f"{memory} B", rates=rates, memory_bandwidth=bandwidth, power=power, runtime=runtime)
+    assert CustomDevice.model_validate(device.to_plain()) == device
+    profile = device.profile()
+    assert DeviceProfile.model_validate(profile.to_plain()) == profile
+    assert (profile.memory, profile.rates, profile.memory_bandwidth, profile.power, profile.runtime) == (
+        device.memory,
+        device.rates,
+        device.memory_bandwidth,
+        device.power,
+        device.runtime,
+    )
+
+
+def test_an_override_changes_only_what_it_states():
+    profile = load_device("raspberry_pi_4")
+    changed = DeviceOverride.model_validate({"memory": "64 MB"}).applied_to(profile)
+    assert changed.memory == 64e6
+    assert changed == profile.model_copy(update={"memory": 64e6})
+    assert DeviceOverride().applied_to(profile) == profile
+
+
+def test_an_overriding_step_time_takes_the_place_of_rates():
+    changed = DeviceOverride.model_validate({"step_time": "100 ms"}).applied_to(load_device("raspberry_pi_4"))
+    assert (changed.step_time, changed.rates) == (0.1, None)
+
+
+def test_overriding_rates_take_the_place_of_a_step_time():
+    changed = DeviceOverride.model_validate({"rates": RATES}).applied_to(custom(step_time="1 s").profile())
+    assert changed.step_time is None
+    assert changed.rates == Rates.model_validate(RATES)
+
+
+def test_an_override_cannot_state_both():
+    with pytest.raises(ValidationError, match="not both"):
+        DeviceOverride.model_validate({"step_time": "1 s", "rates": RATES})
+
+
+def test_a_device_that_an_override_made_is_a_valid_profile():
+    override = DeviceOverride.model_validate({"step_time": "1 s", "runtime": "serial", "power": {"idle": "0 W", "active": "5 W"}})
+    changed = override.applied_to(load_device("stm32f746"))
+    assert DeviceProfile.model_validate(changed.to_plain()) == changed
