@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -136,7 +136,7 @@ def _simulate(world: World, observe: Observer | None, progress: Report) -> _Hist
         history.last, history.lost_mass = vector_of(arrays), lost_mass
         participation = grid.close_round(number) if number else Participation(0, 0)
         quality = _quality(world, history.last) if number % scenario.evaluation.every == 0 else None
-        history.versions.append(Version(number, grid.now, participation, quality))
+        history.versions.append(Version(number, grid.now, participation, quality, history.trace.bytes_up, history.trace.bytes_down))
         accuracy = quality.accuracy if quality else None
         progress(Progress("rounds", number, scenario.stop.rounds, grid.now, accuracy))
         target = scenario.stop.target_accuracy
@@ -157,7 +157,7 @@ def _simulate(world: World, observe: Observer | None, progress: Report) -> _Hist
 def _evaluate_last(world: World, history: _History) -> None:
     last = history.versions[-1]
     if last.quality is None:
-        history.versions[-1] = Version(last.round, last.virtual_time, last.participation, _quality(world, history.last))
+        history.versions[-1] = replace(last, quality=_quality(world, history.last))
 
 
 def _quality(world: World, vector: Vector) -> Quality:
@@ -239,7 +239,8 @@ def _notes(world: World, history: _History) -> list[str]:
     excluded = len(world.participants) - len(world.included)
     if excluded:
         notes.append(f"Training does not fit {excluded} of {len(world.participants)} devices; they and their data take no part.")
-    silent = sorted({item.traits.network.name for item in world.included if item.traits.network.energy_up is None})
+    counted = [item.traits for item in world.included if item.traits.device.power is not None]
+    silent = sorted({traits.network.name for traits in counted if traits.network.energy_up is None})
     if silent:
         notes.append(f"Radio energy is not counted on {', '.join(silent)}: its joules per byte are not known.")
     if history.lost_mass:

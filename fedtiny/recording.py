@@ -16,7 +16,7 @@ from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
 from fedtiny.federation.grid import Participation
 from fedtiny.fleet.fleet import Traits
 from fedtiny.preparation import Participant, World
-from fedtiny.results.metrics import cumulative_bytes, cumulative_energy, run_summary
+from fedtiny.results.metrics import cumulative_energy, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS
 from fedtiny.simulation.trace import Activity, Trace, waiting
 from fedtiny.training.evaluation import Quality
@@ -30,6 +30,10 @@ class Version:
     virtual_time: float
     participation: Participation
     quality: Quality | None
+    bytes_up: int
+    bytes_down: int
+    """Bytes of the transfers that had ended when the version was made, by cause and not by clock: what the server sends
+    in reaction to a version is never counted to it, even over a link that takes no time."""
 
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:
@@ -65,7 +69,6 @@ def _energy(activity: Activity, traits: Traits) -> float | None:
 def rounds_table(versions: Sequence[Version], activities: pa.Table) -> pa.Table:
     """One row per version of the global model."""
     times = np.asarray([version.virtual_time for version in versions])
-    up, down = cumulative_bytes(activities, times)
     energy = cumulative_energy(activities, times)
     return pa.table(
         {
@@ -75,8 +78,8 @@ def rounds_table(versions: Sequence[Version], activities: pa.Table) -> pa.Table:
             "loss": [version.quality.loss if version.quality else None for version in versions],
             "participants": [version.participation.participants for version in versions],
             "failures": [version.participation.failures for version in versions],
-            "bytes_up": up,
-            "bytes_down": down,
+            "bytes_up": [version.bytes_up for version in versions],
+            "bytes_down": [version.bytes_down for version in versions],
             "energy": [None if np.isnan(joules) else float(joules) for joules in energy],
             "bottleneck_device": [None] * len(versions),
             "bottleneck_cause": [None] * len(versions),

@@ -7,9 +7,15 @@ same scenario.
 """
 
 import math
+from copy import copy
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+from fedtiny.errors import SimulationError
 
 ARRAYS = "arrays"
 CONFIG = "config"
@@ -24,6 +30,10 @@ NUM_PARTITIONS = "num-partitions"
 UNIFORM_WEIGHT = "uniform-weight"
 TRAIN_LOSS = "train-loss"
 
+_HEADER_LENGTH = 8
+_HEADER_START = 10
+"""Where a .npy file of version 1.0 states the length of its header, and where that header begins."""
+
 Vector = np.ndarray
 """A flat array of all trainable values, shape (trainable elements,)."""
 
@@ -34,8 +44,23 @@ def array_record(vector: Vector) -> ArrayRecord:
 
 
 def vector_of(record: ArrayRecord) -> Vector:
-    """The flat vector that a record carries; a fresh array."""
-    return record[TRAINABLE].numpy()
+    """The flat vector that a record carries; a fresh, writable array. Raises SimulationError if it is not a flat vector."""
+    data = record[TRAINABLE].data
+    start = _HEADER_START + int.from_bytes(data[_HEADER_LENGTH:_HEADER_START], "little")
+    element, elements = _described(data[:start])
+    return np.frombuffer(data, dtype=element, count=elements, offset=start).copy()
+
+
+@lru_cache(maxsize=64)
+def _described(header: bytes) -> tuple[np.dtype[Any], int]:
+    # parsing the text of a .npy header takes longer than copying a small vector, and few different headers occur
+    stream = BytesIO(header)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise SimulationError("a message carries an array in an unknown .npy version; expected version 1.0, as NumPy writes it")
+    shape, _, element = np.lib.format.read_array_header_1_0(stream)
+    if len(shape) != 1:
+        raise SimulationError(f"a message carries an array of shape {shape}; expected one flat vector of all trainable values")
+    return element, shape[0]
 
 
 def message_bytes(content: RecordDict) -> int:
@@ -56,7 +81,7 @@ def isolated(content: RecordDict) -> RecordDict:
 
 def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | ConfigRecord | MetricRecord:
     if isinstance(record, ArrayRecord):
-        return ArrayRecord({key: Array(array.dtype, array.shape, array.stype, array.data) for key, array in record.items()})
+        return ArrayRecord({key: copy(array) for key, array in record.items()})
     return ConfigRecord(dict(record)) if isinstance(record, ConfigRecord) else MetricRecord(dict(record))
 
 

@@ -44,6 +44,10 @@ class Trace:
     activities: list[Activity] = field(default_factory=list)
     asked: list[tuple[int, int, float]] = field(default_factory=list)
     """(device, round, time) of every message the server pushed."""
+    bytes_up: int = 0
+    """Bytes of the uploads that have ended so far."""
+    bytes_down: int = 0
+    """Bytes of the downloads that have ended so far."""
     _open: dict[int, Activity] = field(default_factory=dict)
 
     def begin(self, activity: Activity) -> Activity:
@@ -56,6 +60,8 @@ class Trace:
         """Ends an activity."""
         activity.end, activity.outcome = end, outcome
         del self._open[id(activity)]
+        self.bytes_up += activity.bytes if activity.kind == "upload" else 0
+        self.bytes_down += activity.bytes if activity.kind == "download" else 0
 
     def cut(self, now: float) -> None:
         """The run ends: what still goes on is cancelled now, pro rata, and messages under way never arrive."""

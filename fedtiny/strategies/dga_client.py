@@ -1,6 +1,6 @@
 """DGA's client half: continue from your own weights, correct yourself when an average comes (see dga.py).
 
-What a client keeps in its Flower `Context`, as flat vectors of trainable size:
+What a client keeps in its Flower `Context`, as the bytes of flat vectors of trainable size:
 
 | key | what |
 |---|---|
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
 from fedtiny.errors import SimulationError
 from fedtiny.federation.client_work import Learner, asked_steps, config_of, record_steps, steps_done
@@ -43,7 +43,6 @@ AWAITS_AVERAGE = "awaits-average"
 """An average that belongs to the last step of this message comes with a later one."""
 
 _STATE = "dga"
-_NUMBERS = "dga-numbers"
 _OWN = "own-"
 
 
@@ -54,7 +53,8 @@ class _Memory:
     weights: Vector | None = None
     sum: Vector | None = None
     gradient: Vector | None = None
-    own: dict[int, Vector] = field(default_factory=dict)
+    own: dict[int, bytes] = field(default_factory=dict)
+    """Sums that wait for their average, as raw bytes: most messages only hand them on."""
     open_round: int = 0
     loss: float = 0.0
     unreported: int = 0
@@ -108,7 +108,7 @@ class _Worker:
         if arrays is None:
             return np.zeros_like(self._weights())
         for number in self._covered(config):
-            arrays = arrays - self.memory.own.pop(number)
+            arrays = arrays - np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
         return arrays
 
     def open(self, steps: int) -> None:
@@ -154,7 +154,7 @@ class _Worker:
         self.memory.own = {number: own for number, own in self.memory.own.items() if number not in used_up}
         self.memory.weights = arrays
         for own in self.memory.own.values():
-            arrays -= self.rate * own
+            arrays -= self.rate * np.frombuffer(own, dtype=arrays.dtype)
 
     def _covered(self, config: ConfigRecord) -> list[int]:
         return sorted(number for number in self.memory.own if number <= cast(int, config[APPLIED]))
@@ -182,7 +182,7 @@ class _Worker:
         total = self.memory.sum
         if total is None:
             raise SimulationError(f"round {self.number}: a round without a gradient cannot be finished")
-        self.memory.own[self.number] = total
+        self.memory.own[self.number] = total.tobytes()
         self.memory.open_round, self.memory.sum, self.memory.gradient = 0, None, None
         return total
 
@@ -193,25 +193,29 @@ class _Worker:
 
 
 def _read(state: RecordDict) -> _Memory:
-    record, numbers = state.get(_STATE), state.get(_NUMBERS)
-    if not isinstance(record, ArrayRecord) or not isinstance(numbers, ConfigRecord):
+    record = state.get(_STATE)
+    if not isinstance(record, ConfigRecord):
         return _Memory()
-    vectors = {key: array.numpy() for key, array in record.items()}
+    element = np.dtype(cast(str, record["element"]))
+
+    def vector(key: str) -> Vector | None:
+        return np.frombuffer(cast(bytes, record[key]), dtype=element).copy() if key in record else None
+
     return _Memory(
-        weights=vectors.get("weights"),
-        sum=vectors.get("sum"),
-        gradient=vectors.get("gradient"),
-        own={int(key.removeprefix(_OWN)): vector for key, vector in vectors.items() if key.startswith(_OWN)},
-        open_round=cast(int, numbers["open-round"]),
-        loss=cast(float, numbers["loss"]),
-        unreported=cast(int, numbers["unreported-step"]),
+        weights=vector("weights"),
+        sum=vector("sum"),
+        gradient=vector("gradient"),
+        own={int(key.removeprefix(_OWN)): cast(bytes, value) for key, value in record.items() if key.startswith(_OWN)},
+        open_round=cast(int, record["open-round"]),
+        loss=cast(float, record["loss"]),
+        unreported=cast(int, record["unreported-step"]),
     )
 
 
 def _write(state: RecordDict, memory: _Memory) -> None:
     vectors = {"weights": memory.weights, "sum": memory.sum, "gradient": memory.gradient}
-    vectors |= {f"{_OWN}{number}": vector for number, vector in memory.own.items()}
-    state[_STATE] = ArrayRecord({key: Array(vector) for key, vector in vectors.items() if vector is not None})
-    state[_NUMBERS] = ConfigRecord(
-        {"open-round": memory.open_round, "loss": memory.loss, "unreported-step": memory.unreported}
-    )
+    kept: dict[str, bytes] = {key: vector.tobytes() for key, vector in vectors.items() if vector is not None}
+    kept |= {f"{_OWN}{number}": own for number, own in memory.own.items()}
+    element = "float32" if memory.weights is None else memory.weights.dtype.name
+    numbers = {"open-round": memory.open_round, "loss": memory.loss, "unreported-step": memory.unreported}
+    state[_STATE] = ConfigRecord({"element": element, **numbers, **kept})
