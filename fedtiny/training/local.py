@@ -53,7 +53,9 @@ class Batches:
         return min(self.batch_size, len(self.indices) - position * self.batch_size)
 
     def batch(self, step: int) -> np.ndarray:
-        """Indices (batch,) of batch `step`, counted from 1."""
+        """Indices (batch,) of batch `step`, counted from 1; one batch that is all the data is taken in order."""
+        if self.per_epoch == 1:
+            return self.indices
         epoch, position = divmod(step - 1, self.per_epoch)
         order = _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
         return self.indices[order[position * self.batch_size : (position + 1) * self.batch_size]]
