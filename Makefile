@@ -1,0 +1,52 @@
+# FedTiny on a bare machine: Python >= 3.11 and make. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check clean constraints
+
+# The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
+  $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$candidate && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# Processes of the tests; one thread each, so that they do not fight for cores.
+JOBS ?= 2
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do \
+	  printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+setup: $(INSTALLED) ## create .venv with FedTiny and its tools (again only when pyproject.toml or constraints.txt changed)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "FedTiny needs Python 3.11 or newer: none found; say make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "cannot create .venv (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,check]'
+	@touch $(INSTALLED)
+
+run: setup ## run scenarios/quickstart.yaml and its variants, and draw their report side by side
+	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart --overwrite
+	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_fedavg --overwrite --set name=quickstart_fedavg --set strategy=fedavg
+	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_full --overwrite --set name=quickstart_full --set update=full
+	$(BIN)/fedtiny report runs/quickstart runs/quickstart_fedavg runs/quickstart_full --out runs/quickstart_comparison
+	@echo
+	@echo "The report of the run:   runs/quickstart/report.html"
+	@echo "All three side by side:  runs/quickstart_comparison/report.html"
+
+test: setup ## run the tests (all but the slow ones) on two processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests
+
+check: setup ## ruff, mypy --strict and the architecture tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/python -m pytest tests/architecture
+
+constraints: setup ## write the versions in .venv to constraints.txt
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+).*/\1/'; } > .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
+
+clean: ## remove .venv and everything that tools and runs leave
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
