@@ -23,6 +23,8 @@ from fedtiny.units import UNLIMITED, BytesPerSecond, JoulesPerByte, Seconds
 
 Loss = Annotated[float, Field(ge=0, lt=1)]
 Sigma = Annotated[float, Field(ge=0, le=4)]
+Rate = Annotated[BytesPerSecond, Field(json_schema_extra={"default": "unlimited"})]
+Jitter = Annotated[Seconds, Field(json_schema_extra={"default": "0 s"})]
 _SPREAD: Final = ("latency", "downlink", "uplink")
 
 
@@ -31,11 +33,11 @@ class _Link(Part):
 
     latency: Seconds
     """Seconds from one end to the other, one way: half of a round trip."""
-    downlink: BytesPerSecond = UNLIMITED
+    downlink: Rate = UNLIMITED
     """Bytes per second from the server to the device."""
-    uplink: BytesPerSecond = UNLIMITED
+    uplink: Rate = UNLIMITED
     """Bytes per second from the device to the server."""
-    jitter: Seconds = 0.0
+    jitter: Jitter = 0.0
     """Standard deviation, in seconds, of a normal added to the latency of each message (never below 0)."""
     loss: Loss = 0.0
     """Share of messages that are lost and sent again after a round trip; at least 0, less than 1."""

@@ -1,3 +1,4 @@
+import json
 import math
 import statistics
 
@@ -34,6 +35,14 @@ def test_a_network_without_rates_is_unlimited():
 def test_the_two_directions_are_not_mixed_up():
     profile = custom(downlink="1 Mbit/s", uplink="375 kbit/s", energy_down="1 nJ/B", energy_up="2 nJ/B").profile()
     assert (profile.downlink, profile.uplink, profile.energy_down, profile.energy_up) == (125_000.0, 46_875.0, 1e-9, 2e-9)
+
+
+def test_the_defaults_in_the_json_schema_are_what_a_scenario_would_write():
+    properties = CustomNetwork.model_json_schema()["properties"]
+    written = {key: field["default"] for key, field in properties.items() if field.get("default") is not None}
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+    assert (written["downlink"], written["uplink"], written["jitter"]) == ("unlimited", "unlimited", "0 s")
+    assert custom(**written) == custom()
 
 
 def test_latency_is_required():
