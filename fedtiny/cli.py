@@ -1,0 +1,297 @@
+"""The command line: words become calls, values become tables, errors become exit codes.
+
+Exit codes: 0 done; 1 the experiment failed; 2 the input is wrong; 130 interrupted. Whatever takes long to import is
+imported by the command that needs it, so that `fedtiny --help` answers at once.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import click
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fedtiny.errors import ExperimentError, InputError, ScenarioError
+
+_RUNS: Final = Path("runs")
+_INTERRUPTED: Final = 130
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+_WIDTH_IN_FILES: Final = 160
+
+
+def _refuse_resume(resume: bool) -> bool:
+    if resume:
+        raise ScenarioError("--resume is not built yet: run without it; a run starts from the beginning, a sweep keeps its finished cells")
+    return resume
+
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="The scenario's YAML file.", show_default=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value, any YAML.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="Another seed.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name> if left out.", show_default=False)]
+AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")]
+Resume = Annotated[bool, typer.Option("--resume", callback=_refuse_resume, help="Not built yet: refused.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=_HELP)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command line and gives its exit code; errors that somebody can act on are one message on standard error."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="fedtiny", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", _INTERRUPTED)
+    except InputError as error:
+        return _fail(str(error), 2)
+    except (ExperimentError, OSError) as error:
+        return _fail(str(error), 1)
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def fedtiny(show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Simulate federated on-device learning: learning is real, time is virtual."""
+    if show_version:
+        typer.echo(f"fedtiny {version('fedtiny')}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: fedtiny run scenario.yaml --set strategy=fedavg --set network.latency='300 ms' --out runs/slow")
+def run(
+    scenario: ScenarioFile,
+    sets: Sets = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of another scenario in the folder.")] = False,
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run one scenario: a folder with tables, the model and a report."""
+    from fedtiny.reports.page import write_report
+    from fedtiny.scenario.files import explained, load_with_source
+    from fedtiny.sweeps.rows import summary_row
+    from fedtiny.sweeps.run_folder import run_into
+
+    loaded, sources = load_with_source(scenario, _overrides(sets, seed))
+    folder = out or _RUNS / loaded.name
+    with explained(sources), _run_progress(quiet) as progress:
+        result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code)
+    report = write_report([folder], folder)
+    if not quiet:
+        _print_table(loaded.name, [summary_row(result.summary)])
+        typer.echo(f"report: {report}")
+
+
+@app.command(epilog="Example: fedtiny sweep scenario.yaml --axis network.latency='0 ms,100 ms,1 s' --axis update=full,tinytl --seeds 3")
+def sweep(
+    scenario: ScenarioFile,
+    axis: Annotated[list[str] | None, typer.Option(metavar="KEY=v1,v2,...", help="A YAML list; repeatable.", show_default=False)] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
+    sets: Sets = None,
+    out: Out = None,
+    resume: Resume = False,
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run every combination of some values, with paired seeds; finished cells are not run again."""
+    from fedtiny.scenario.files import override, read_tree
+    from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
+    from fedtiny.sweeps.local import default_workers, processes
+    from fedtiny.sweeps.rows import cell_rows
+    from fedtiny.sweeps.sweep import run_sweep
+
+    base, axes = split_sweep(override(read_tree(scenario), _overrides(sets, None)))
+    crossed = cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
+    folder = out or _RUNS / crossed.name
+    with _sweep_progress(quiet, len(crossed.cells)) as tell, processes(workers or default_workers(len(crossed.cells))) as executor:
+        result, report = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell)
+    if not quiet:
+        _print_table(crossed.name, cell_rows(result))
+        typer.echo(f"report: {report}")
+    if "failed" in result.cells["status"].to_pylist():
+        raise ExperimentError(f"some cells failed; their folders in {folder / 'cells'} say why, and the same command runs them again")
+
+
+@app.command(epilog="Example: fedtiny validate scenario.yaml")
+def validate(scenario: ScenarioFile, sets: Sets = None, allow_code: AllowCode = False) -> None:
+    """Check a scenario without running it; what is wrong is said with file and line."""
+    from fedtiny.preparation import check
+    from fedtiny.scenario.files import explained, override, read_tree
+    from fedtiny.sweeps.axes import cross, split_sweep
+
+    base, axes = split_sweep(override(read_tree(scenario), _overrides(sets, None)))
+    cells = cross(base, scenario.parent, axes).cells
+    if not axes:  # whether the cells of a sweep fit their devices is one of its results, not a mistake
+        with explained(cells[0].sources):
+            for warning in check(cells[0].scenario, allow_code=allow_code):
+                typer.echo(f"{scenario}: warning: {warning}", err=True)
+    typer.echo(f"{scenario}: valid" + (f", a sweep of {len(cells)} runs" if axes else ""))
+
+
+@app.command(epilog="Example: fedtiny report runs/fedavg runs/dga --out runs/comparison")
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, or of one sweep.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Where to write; several: runs/comparison.", show_default=False)] = None,
+) -> None:
+    """Draw the report of a run or a sweep again, or several runs side by side, from their folders alone."""
+    from fedtiny.reports.page import write_report, write_sweep_report
+    from fedtiny.results.sweep import is_sweep
+
+    if len(folders) == 1 and is_sweep(folders[0]):
+        typer.echo(f"report: {write_sweep_report(folders[0], out or folders[0])}")
+    else:
+        typer.echo(f"report: {write_report(folders, out or (folders[0] if len(folders) == 1 else _RUNS / 'comparison'))}")
+
+
+@app.command(epilog="Example: fedtiny memory '{kind: mobilenet_v2, width: 0.35}' --input 3,96,96 --update tinytl --json")
+def memory(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A kind of network, or a part in YAML.", show_default=False)],
+    update: Annotated[str | None, typer.Option(metavar="YAML", help="One update; all schemes if left out.", show_default=False)] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples in a batch.")] = 8,
+    input_shape: Annotated[str, typer.Option("--input", metavar="C,H,W", help="Channels, height, width of a sample.")] = "3,224,224",
+    classes: Annotated[int, typer.Option(min=1, help="Classes of the task.")] = 10,
+    lite_residual: Annotated[bool | None, typer.Option(help="With or without lite residual modules.", show_default=False)] = None,
+    accounting: Annotated[Literal["tinytl"], typer.Option(help="How memory is counted.")] = "tinytl",
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Training memory of a network, item by item; all update schemes side by side if none is named."""
+    from fedtiny.scenario.memory import memory_document, memory_rows
+
+    document = memory_document(model, update, batch_size, input_shape, classes, lite_residual=lite_residual, allow_code=allow_code)
+    if as_json:
+        _print_json(document)
+    else:
+        _print_table(f"{document['model']}, batch of {batch_size}, input {input_shape}, accounting {accounting}", memory_rows(document))
+
+
+@app.command(epilog="Example: fedtiny catalog devices raspberry_pi_4 --json")
+def catalog(
+    family: Annotated[str, typer.Argument(metavar="devices|networks|models|datasets|partitions|updates|strategies|optimizers")],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One entry, in full.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What can be named in a scenario, with where its numbers come from."""
+    from fedtiny.scenario.catalog import catalog_document, catalog_entry, catalog_rows
+    from fedtiny.scenario.tree import dump_tree
+
+    if as_json:
+        _print_json(catalog_entry(family, name) if name else catalog_document(family))
+    elif name:
+        typer.echo(dump_tree(catalog_entry(family, name)), nl=False)
+    else:
+        _print_table(family, catalog_rows(family))
+
+
+@app.command(epilog="Example: fedtiny schema > scenario.schema.json")
+def schema() -> None:
+    """The JSON schema of a scenario, for editors."""
+    from fedtiny.scenario.reference import scenario_schema
+
+    _print_json(scenario_schema())
+
+
+@app.command(epilog="Example: fedtiny init mine && fedtiny run mine.yaml")
+def init(name: Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the scenario.", show_default=True)] = "my_scenario") -> None:
+    """Write a small commented scenario to start from."""
+    from fedtiny.scenario.files import write_template
+
+    typer.echo(f"wrote {write_template(name)}")
+
+
+@app.command(epilog="Example: fedtiny pretrain scenario.yaml --out backbone.safetensors")
+def pretrain(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write, .safetensors.", show_default=False)],
+    sets: Sets = None,
+    seed: Seed = None,
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pre-train the scenario's network on the server and write it as a checkpoint for `model: {pretrained: FILE}`."""
+    from fedtiny import experiment
+    from fedtiny.scenario.files import explained, load_with_source
+
+    loaded, sources = load_with_source(scenario, _overrides(sets, seed))
+    with explained(sources), _run_progress(quiet) as progress:
+        experiment.pretrain(loaded, out, progress=progress, allow_code=allow_code)
+    if not quiet:
+        typer.echo(f"wrote {out}")
+
+
+def _overrides(sets: Sequence[str] | None, seed: int | None) -> list[Any]:
+    from fedtiny.scenario.files import Override, parse_override
+
+    given = [parse_override(text) for text in sets or ()]
+    return given if seed is None else [*given, Override(("seed",), seed, f"--seed {seed}")]
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"fedtiny: {message}", err=True)
+    return code
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=column == columns[0])
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+@contextmanager
+def _bar(quiet: bool, *more: str) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), *(TextColumn(text) for text in more), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        yield bar
+
+
+@contextmanager
+def _run_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    with _bar(quiet, "{task.completed}/{task.total}", "{task.fields[more]}") as bar:
+        task = bar.add_task("preparing", total=None, more="")
+
+        def tell(state: Any) -> None:
+            accuracy = "" if state.accuracy is None else f", accuracy {state.accuracy:.3f}"
+            more = f"{state.virtual_time:.1f} s of virtual time{accuracy}" if state.phase == "rounds" else ""
+            bar.update(task, description=state.phase, completed=state.done, total=state.total, more=more)
+
+        yield tell
+
+
+@contextmanager
+def _sweep_progress(quiet: bool, cells: int) -> Iterator[Callable[[Any, Any], None]]:
+    with _bar(quiet, "{task.completed}/{task.total} runs") as bar:
+        task = bar.add_task("sweep", total=cells)
+
+        def tell(cell: Any, outcome: Any) -> None:
+            if outcome.status != "done":
+                where = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
+                bar.console.print(f"{cell.id} {where}: {outcome.status}: {outcome.reason}", markup=False, highlight=False)
+            bar.advance(task)
+
+        yield tell

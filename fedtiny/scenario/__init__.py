@@ -1,0 +1,1 @@
+"""What a scenario can say: the one schema, and how YAML becomes it."""

@@ -1,0 +1,80 @@
+"""Every part that a scenario can name, by family, one line each.
+
+Registering a part is adding its line here: the schema, the catalog, the error messages ("allowed: fedavg, dga") and the
+contract tests all read these lists.
+"""
+
+from typing import Annotated, Final, get_args
+
+from pydantic import Field
+
+from fedtiny.datasets.digits import Digits
+from fedtiny.datasets.fashion_mnist import FashionMnist
+from fedtiny.datasets.npz import Npz
+from fedtiny.datasets.partition import AnyPartition
+from fedtiny.datasets.synthetic import Synthetic
+from fedtiny.models.linear import Linear
+from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
+from fedtiny.models.mobilenet_v2 import MobileNetV2
+from fedtiny.models.proxylessnas import ProxylessNasMobile
+from fedtiny.models.python_network import PythonNetwork
+from fedtiny.models.small_cnn import SmallCnn
+from fedtiny.parts import Part
+from fedtiny.strategies.dga import DGA
+from fedtiny.strategies.fedavg import FedAvg
+from fedtiny.training.optimizer import Optimizer
+from fedtiny.updates.full import Full
+from fedtiny.updates.last import Last
+from fedtiny.updates.norm_last import NormLast
+from fedtiny.updates.tinytl import Bias, TinyTL
+
+AnyModel = Annotated[
+    Linear
+    | SmallCnn
+    | ProxylessNasMobile
+    | MobileNetV2
+    | McuNet5Fps
+    | MobileNetV2W035
+    | ProxylessNasW03
+    | PythonNetwork,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+AnyData = Annotated[
+    Digits
+    | FashionMnist
+    | Synthetic
+    | Npz,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+AnyUpdate = Annotated[
+    Full
+    | Last
+    | NormLast
+    | Bias
+    | TinyTL,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+AnyStrategy = Annotated[
+    FedAvg
+    | DGA,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+
+def _parts(union: object) -> tuple[type[Part], ...]:
+    members, *_ = get_args(union)
+    return get_args(members)
+
+
+FAMILIES: Final[dict[str, tuple[type[Part], ...]]] = {
+    "models": _parts(AnyModel),
+    "datasets": _parts(AnyData),
+    "partitions": _parts(AnyPartition),
+    "updates": _parts(AnyUpdate),
+    "strategies": _parts(AnyStrategy),
+    "optimizers": _parts(Optimizer),
+}
+"""The members of every family, in the order in which they are shown."""

@@ -1,0 +1,81 @@
+"""The works a scenario stands on, so that a report can cite what was really used and nothing else."""
+
+from typing import Final
+
+from fedtiny.results.record import Citation
+from fedtiny.scenario.schema import Scenario
+
+_WORKS: Final[dict[str, tuple[str, str]]] = {
+    "beutel2020flower": (
+        "D. J. Beutel et al. Flower: A Friendly Federated Learning Research Framework. arXiv 2007.14390, 2020.",
+        "@misc{beutel2020flower, title={Flower: A Friendly Federated Learning Research Framework}, author={Beutel, Daniel J. and others}, "
+        "year={2020}, eprint={2007.14390}, archivePrefix={arXiv}}",
+    ),
+    "mcmahan2017fedavg": (
+        "H. B. McMahan et al. Communication-Efficient Learning of Deep Networks from Decentralized Data. AISTATS 2017.",
+        "@inproceedings{mcmahan2017fedavg, title={Communication-Efficient Learning of Deep Networks from Decentralized Data}, "
+        'author={McMahan, Brendan and Moore, Eider and Ramage, Daniel and Hampson, Seth and Ag{\\"u}era y Arcas, Blaise}, '
+        "booktitle={AISTATS}, year={2017}}",
+    ),
+    "zhu2021dga": (
+        "L. Zhu, H. Lin, Y. Lu, Y. Lin, S. Han. Delayed Gradient Averaging: Tolerate the Communication Latency for Federated Learning. "
+        "NeurIPS 2021.",
+        "@inproceedings{zhu2021dga, title={Delayed Gradient Averaging: Tolerate the Communication Latency for Federated Learning}, "
+        "author={Zhu, Ligeng and Lin, Hongzhou and Lu, Yao and Lin, Yujun and Han, Song}, booktitle={NeurIPS}, year={2021}}",
+    ),
+    "cai2020tinytl": (
+        "H. Cai, C. Gan, L. Zhu, S. Han. TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning. NeurIPS 2020.",
+        "@inproceedings{cai2020tinytl, title={TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning}, "
+        "author={Cai, Han and Gan, Chuang and Zhu, Ligeng and Han, Song}, booktitle={NeurIPS}, year={2020}}",
+    ),
+    "cai2019proxylessnas": (
+        "H. Cai, L. Zhu, S. Han. ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware. ICLR 2019.",
+        "@inproceedings{cai2019proxylessnas, title={ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware}, "
+        "author={Cai, Han and Zhu, Ligeng and Han, Song}, booktitle={ICLR}, year={2019}}",
+    ),
+    "sandler2018mobilenetv2": (
+        "M. Sandler et al. MobileNetV2: Inverted Residuals and Linear Bottlenecks. CVPR 2018.",
+        "@inproceedings{sandler2018mobilenetv2, title={MobileNetV2: Inverted Residuals and Linear Bottlenecks}, "
+        "author={Sandler, Mark and Howard, Andrew and Zhu, Menglong and Zhmoginov, Andrey and Chen, Liang-Chieh}, booktitle={CVPR}, "
+        "year={2018}}",
+    ),
+    "lin2022ondevice": (
+        "J. Lin, L. Zhu, W.-M. Chen, W.-C. Wang, C. Gan, S. Han. On-Device Training Under 256KB Memory. NeurIPS 2022.",
+        "@inproceedings{lin2022ondevice, title={On-Device Training Under 256KB Memory}, author={Lin, Ji and Zhu, Ligeng and Chen, "
+        "Wei-Ming and Wang, Wei-Chen and Gan, Chuang and Han, Song}, booktitle={NeurIPS}, year={2022}}",
+    ),
+    "xiao2017fashion": (
+        "H. Xiao, K. Rasul, R. Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms. "
+        "arXiv 1708.07747, 2017.",
+        "@misc{xiao2017fashion, title={Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms}, author={Xiao, "
+        "Han and Rasul, Kashif and Vollgraf, Roland}, year={2017}, eprint={1708.07747}, archivePrefix={arXiv}}",
+    ),
+    "alpaydin1998digits": (
+        "E. Alpaydin, C. Kaynak. Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
+        "@misc{alpaydin1998digits, title={Optical Recognition of Handwritten Digits}, author={Alpaydin, Ethem and Kaynak, Cenk}, "
+        "year={1998}, howpublished={UCI Machine Learning Repository}}",
+    ),
+}
+
+_USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
+    ("strategy", "fedavg"): ("mcmahan2017fedavg", "strategy fedavg"),
+    ("strategy", "dga"): ("zhu2021dga", "strategy dga"),
+    ("update", "tinytl"): ("cai2020tinytl", "update tinytl, memory accounting"),
+    ("model", "proxylessnas_mobile"): ("cai2019proxylessnas", "model proxylessnas_mobile"),
+    ("model", "mobilenet_v2"): ("sandler2018mobilenetv2", "model mobilenet_v2"),
+    ("model", "mobilenet_v2_w035"): ("lin2022ondevice", "model mobilenet_v2_w035"),
+    ("model", "mcunet_5fps"): ("lin2022ondevice", "model mcunet_5fps"),
+    ("model", "proxylessnas_w03"): ("lin2022ondevice", "model proxylessnas_w03"),
+    ("data", "fashion_mnist"): ("xiao2017fashion", "data fashion_mnist"),
+    ("data", "digits"): ("alpaydin1998digits", "data digits"),
+}
+
+
+def citations_of(scenario: Scenario) -> list[Citation]:
+    """What a scenario uses, each work once: Flower always, and TinyTL always for its memory accounting."""
+    used = {"beutel2020flower": "strategies and messages", "cai2020tinytl": "memory accounting"}
+    for family in ("strategy", "update", "model", "data"):
+        key_and_reason = _USED_BY.get((family, getattr(scenario, family).kind))
+        if key_and_reason is not None:
+            used[key_and_reason[0]] = key_and_reason[1]
+    return [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]

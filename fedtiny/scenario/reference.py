@@ -1,0 +1,36 @@
+"""The schema as data: for editors (`fedtiny schema`), for the catalog (`catalog.py`), and for error messages."""
+
+from functools import cache
+from inspect import cleandoc
+from typing import Any
+
+from fedtiny.parts import Part
+from fedtiny.scenario.allowed import type_name
+from fedtiny.scenario.schema import Scenario
+
+
+@cache
+def scenario_schema() -> dict[str, Any]:
+    """The JSON schema of a scenario, with the description and default of every key."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+
+
+def kind_of(part: type[Part]) -> str:
+    """The word that names a part in a scenario."""
+    return str(part.model_fields["kind"].default)
+
+
+def describe_part(part: type[Part]) -> dict[str, Any]:
+    """What the catalog shows of a part: its kind, what it is, and its keys with type, default and description."""
+    schema = part.model_json_schema()
+    keys = {
+        name: {
+            "type": type_name(schema, field),
+            "required": name in schema.get("required", []),
+            "default": field.get("default"),
+            "description": field.get("description", ""),
+        }
+        for name, field in schema["properties"].items()
+        if name != "kind"
+    }
+    return {"kind": kind_of(part), "description": cleandoc(part.__doc__ or ""), "keys": keys}

@@ -1,0 +1,128 @@
+"""Scenario: everything that can be said about one experiment.
+
+A scenario is a part made of parts, and the parts run. Checks that need more than one of them are here; what needs the
+network or the data (does it fit the memory?) is for the experiment.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, Strict, model_validator
+
+from fedtiny.errors import ScenarioError
+from fedtiny.fleet.device import DeviceOverride
+from fedtiny.fleet.fleet import FleetGroup
+from fedtiny.fleet.network import NetworkOverride
+from fedtiny.parts import Part
+from fedtiny.scenario.choices import AnyData, AnyModel, AnyStrategy, AnyUpdate
+from fedtiny.strategies.dga import DGA
+from fedtiny.training.optimizer import SGD, Optimizer
+from fedtiny.units import PositiveSeconds
+from fedtiny.updates.full import Full
+
+Count = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+_LARGEST_SEED = 2**63 - 1
+
+
+class Training(Part):
+    """What a client does in a round."""
+
+    batch_size: Count | Literal["all"] = 32
+    """Examples in a step, or `all`: the client's whole data."""
+    local_steps: Count = 10
+    """K: optimizer steps of a client in a round."""
+    optimizer: Optimizer = SGD()
+    """What makes a step of a gradient."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Floating-point type of weights, gradients and what travels."""
+
+
+class Stop(Part):
+    """When the run ends: at whichever comes first; work under way is then cut."""
+
+    rounds: Annotated[int, Field(ge=0)] | None = None
+    """So many new versions of the global model; 0 evaluates the initial one."""
+    virtual_time: PositiveSeconds | None = None
+    """So much virtual time."""
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    """This accuracy of the global model on the test set."""
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.rounds is None and self.virtual_time is None and self.target_accuracy is None:
+            raise ValueError("a run must end: give at least one of rounds, virtual_time, target_accuracy")
+        return self
+
+
+class Evaluation(Part):
+    """When the global model is evaluated on the test set, on the server: no virtual time, no bytes."""
+
+    every: Count = 1
+    """Every so many rounds; the first and the last are always evaluated."""
+
+
+class Scenario(Part):
+    """One experiment: who learns what from which data, how, over which network, and until when."""
+
+    name: Name
+    """Letters, digits, '_', '.', '-'; names the run's folder."""
+    seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
+    """All randomness comes from this number."""
+    model: AnyModel
+    """The network that learns."""
+    data: AnyData
+    """What it learns from, and how that is spread over the devices."""
+    training: Training = Training()
+    """What a client does in a round."""
+    update: AnyUpdate = Full()
+    """Which parameters train on the devices; the others are frozen and never sent."""
+    strategy: AnyStrategy
+    """How the server combines what the devices send."""
+    fleet: Annotated[tuple[FleetGroup, ...], Strict(False), Field(min_length=1)]
+    """Who takes part: so many of this device on that network."""
+    device: DeviceOverride | None = None
+    """Keys that override those of every device of the fleet."""
+    network: NetworkOverride | None = None
+    """Keys that override those of every network of the fleet."""
+    accounting: Literal["tinytl"] = "tinytl"
+    """Which accounting of training memory decides what fits."""
+    on_out_of_memory: Literal["fail", "exclude"] = "fail"
+    """What becomes of devices that training does not fit: the run is refused, or they are left out."""
+    stop: Stop
+    """When the run ends."""
+    evaluation: Evaluation = Evaluation()
+    """When the global model is evaluated."""
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+    """Axes of a sweep: key -> values; for `fedtiny sweep` only."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _check_dga(self.strategy, self.training)
+        _check_enough_devices(self)
+        return self
+
+
+def _check_dga(strategy: AnyStrategy, training: Training) -> None:
+    if not isinstance(strategy, DGA):
+        return
+    optimizer = training.optimizer
+    if not (isinstance(optimizer, SGD) and optimizer.is_plain):
+        raise ScenarioError(
+            "dga corrects plain SGD steps at a constant rate, which is all it is defined for here: use {kind: sgd} without momentum "
+            "and weight_decay, or strategy: {kind: fedavg}",
+            ("training", "optimizer"),
+        )
+    if strategy.send == "early" and strategy.delay % training.local_steps:
+        raise ScenarioError(
+            f"send: early needs a delay that is a multiple of training.local_steps, found delay {strategy.delay} and "
+            f"{training.local_steps} local steps: change one of them, or leave out send: early",
+            ("strategy", "send"),
+        )
+
+
+def _check_enough_devices(scenario: Scenario) -> None:
+    devices = sum(group.count for group in scenario.fleet)
+    for key in ("min_available_nodes", "min_train_nodes"):
+        wanted = getattr(scenario.strategy, key)
+        if wanted > devices:
+            raise ScenarioError(f"waits for {wanted} devices, but the fleet has {devices}: lower it or add devices", ("strategy", key))

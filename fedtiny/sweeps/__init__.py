@@ -1,0 +1,1 @@
+"""Many runs: axes crossed with seeds, on the processes of one machine."""

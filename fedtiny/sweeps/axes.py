@@ -1,0 +1,170 @@
+"""Axes and seeds, crossed into cells: every cell is the base scenario with other values at a few keys.
+
+An axis comes from the scenario's `sweep:` or from `--axis KEY=v1,v2,...`, whose values are read as a YAML list (braces may
+hold commas). Seeds are paired: every combination runs with the same seeds, seed ... seed + N - 1. The id of a cell is a
+hash of its resolved scenario, so the same cell has the same id in every sweep.
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from fedtiny.errors import ScenarioError
+from fedtiny.scenario.files import Override, key_path, override, resolved_yaml, to_scenario
+from fedtiny.scenario.schema import Scenario
+from fedtiny.scenario.tree import KeyPath, SourceMap, Tree, dump_tree, parse_tree
+
+MOST_CELLS: Final = 10_000
+_ID_DIGITS: Final = 12
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the scenario, the values it takes, and where each of them was said."""
+
+    key: str
+    values: tuple[Any, ...]
+    places: tuple[str, ...]
+
+    @property
+    def path(self) -> KeyPath:
+        """The key as a path."""
+        return key_path(self.key, self.places[0])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values as short texts."""
+        return tuple(label(value) for value in self.values)
+
+    @property
+    def overrides(self) -> list[Override]:
+        """One override for each value."""
+        return [Override(self.path, value, place) for value, place in zip(self.values, self.places, strict=True)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: its values on the axes, and the scenario that they make."""
+
+    id: str
+    labels: dict[str, str]
+    scenario: Scenario
+    sources: SourceMap
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every cell of a sweep, the axes that span it, and the base scenario with its axes as YAML."""
+
+    axes: tuple[Axis, ...]
+    cells: tuple[Cell, ...]
+    scenario_yaml: str
+
+    @property
+    def name(self) -> str:
+        """The name of the scenario."""
+        return self.cells[0].scenario.name
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, in the order in which they run."""
+        return tuple(dict.fromkeys(cell.scenario.seed for cell in self.cells))
+
+    @property
+    def target_accuracy(self) -> float | None:
+        """The target that the cells share; None where they have none or several."""
+        targets = {cell.scenario.stop.target_accuracy for cell in self.cells}
+        return targets.pop() if len(targets) == 1 else None
+
+
+def label(value: Any) -> str:
+    """A value as a short text: `100 ms`, `tinytl` for a kind alone, else YAML on one line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and list(value) == ["kind"]:
+        return str(value["kind"])
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf).removesuffix("...\n").strip()
+
+
+def parse_axis(text: str) -> Axis:
+    """The axis that `--axis KEY=v1,v2,...` asks for; raises ScenarioError if it cannot be read."""
+    key, equals, values = text.partition("=")
+    place = f"--axis {text}"
+    plain = parse_tree(f"[{values}]", place, lines=False).plain if equals else []
+    if not isinstance(plain, list) or not plain:
+        raise ScenarioError(f"{place}: expected KEY=v1,v2,..., such as --axis network.latency='0 ms,100 ms,1 s'")
+    key_path(key, place)
+    return Axis(key.strip(), tuple(plain), (place,) * len(plain))
+
+
+def split_sweep(tree: Tree) -> tuple[Tree, list[Axis]]:
+    """The base scenario without its key `sweep`, and the axes that stood there; raises ScenarioError if they are none."""
+    found = tree.plain.get("sweep")
+    where = tree.sources.explain("", ("sweep",)).removesuffix(": ")
+    base = Tree({key: value for key, value in tree.plain.items() if key != "sweep"}, tree.sources)
+    if found is None:
+        return base, []
+    if not isinstance(found, dict):
+        raise ScenarioError(f"{where}: must be keys with lists of values, such as 'network.latency: [0 ms, 100 ms]'")
+    return base, [_axis(str(key), values, tree.sources) for key, values in found.items()]
+
+
+def cross(base: Tree, folder: Path, axes: Sequence[Axis], seeds: int = 1) -> Sweep:
+    """Every combination of the axes' values with every seed, each a checked scenario, in the axes' order.
+
+    `folder` is where the scenario's file is. An axis that is named twice counts as it was said last. Raises ScenarioError
+    where a cell is no scenario, two cells are the same, or there are more than 10 000.
+    """
+    axes = tuple({axis.key: axis for axis in axes}.values())
+    _check_axes(axes, seeds)
+    combinations = itertools.product(*(axis.overrides for axis in axes), _seeds(base, seeds))
+    cells = tuple(_cell(base, folder, axes, combination) for combination in combinations)
+    _check_different(cells)
+    return Sweep(axes, cells, dump_tree({**base.plain, "sweep": {axis.key: list(axis.values) for axis in axes}}))
+
+
+def _axis(key: str, values: Any, sources: SourceMap) -> Axis:
+    path: KeyPath = ("sweep", key)
+    if not isinstance(values, list) or not values:
+        raise ScenarioError(sources.explain(f"must be a list of values, such as [0 ms, 100 ms], found {values!r}", path), path)
+    key_path(key, sources.locate(path))
+    return Axis(key, tuple(values), tuple(sources.locate((*path, index)) for index in range(len(values))))
+
+
+def _check_axes(axes: Sequence[Axis], seeds: int) -> None:
+    for axis in axes:
+        if axis.path[0] in ("seed", "sweep"):
+            raise ScenarioError(f"{axis.places[0]}: {axis.path[0]} cannot be an axis: use --seeds N to run several seeds")
+    number = math.prod((len(axis.values) for axis in axes), start=seeds)
+    if number > MOST_CELLS:
+        raise ScenarioError(f"the axes and seeds make {number} runs: a sweep may have at most {MOST_CELLS}")
+
+
+def _seeds(base: Tree, seeds: int) -> list[Override | None]:
+    first = base.plain.get("seed", 0)
+    if seeds == 1 or not isinstance(first, int):
+        return [None]
+    return [Override(("seed",), first + index, f"--seeds {seeds}") for index in range(seeds)]
+
+
+def _cell(base: Tree, folder: Path, axes: Sequence[Axis], combination: Iterable[Override | None]) -> Cell:
+    overrides = [one for one in combination if one is not None]
+    tree = override(base, overrides)
+    scenario = to_scenario(tree, folder)
+    labels = {axis.key: label(one.value) for axis, one in zip(axes, overrides, strict=False)}
+    digest = hashlib.sha256(resolved_yaml(scenario).encode()).hexdigest()
+    return Cell(digest[:_ID_DIGITS], labels, scenario, tree.sources)
+
+
+def _check_different(cells: Sequence[Cell]) -> None:
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.id in seen:
+            raise ScenarioError(f"two cells of the sweep are the same run: {seen[cell.id].labels} and {cell.labels}: take one of them out")
+        seen[cell.id] = cell

@@ -1,0 +1,61 @@
+"""A cell of a sweep, as a process sees it: a job comes, an outcome goes back."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fedtiny.errors import FedTinyError, InfeasibleError
+from fedtiny.preparation import check
+from fedtiny.scenario.files import place_of
+from fedtiny.scenario.schema import Scenario
+from fedtiny.scenario.tree import KeyPath
+from fedtiny.sweeps.run_folder import reason_of, run_into
+
+Status = Literal["feasible", "wrong", "done", "infeasible", "failed"]
+"""feasible, wrong and infeasible come of checking a cell, done and failed of running it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell's id and scenario, the folder of its run, and whether the user's own code may run."""
+
+    cell: str
+    scenario: Scenario
+    folder: Path
+    allow_code: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell; `summary` is the run's, empty unless it is done; `path` is where a wrong cell is wrong."""
+
+    cell: str
+    status: Status
+    summary: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    path: KeyPath = ()
+
+
+def check_cell(job: Job) -> Outcome:
+    """Whether a cell can run: feasible, infeasible, or wrong in another way."""
+    try:
+        check(job.scenario, allow_code=job.allow_code)
+    except InfeasibleError as error:
+        return Outcome(job.cell, "infeasible", reason=str(error), path=error.path)
+    except FedTinyError as error:
+        return Outcome(job.cell, "wrong", reason=str(error), path=place_of(error))
+    return Outcome(job.cell, "feasible")
+
+
+def run_cell(job: Job) -> Outcome:
+    """Runs a cell into its folder; what goes wrong is an outcome, so that the others go on."""
+    try:
+        result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code)
+    except Exception as error:  # noqa: BLE001  one cell must not end the sweep, whatever its error is
+        return Outcome(job.cell, "failed", reason=reason_of(error))
+    return Outcome(job.cell, "done", summary=result.summary)
+
+
+def lost_cell(job: Job) -> Outcome:
+    """The outcome of a cell whose process died."""
+    return Outcome(job.cell, "failed", reason="its process was killed, perhaps because memory ran out: use fewer --workers")

@@ -1,0 +1,29 @@
+"""Runs and cells as rows of texts, for a table on the screen."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fedtiny.reports.quantities import joules, number, seconds, size
+from fedtiny.results.sweep import SweepResult
+
+_SUMMARY: Final[Mapping[str, Callable[[Any], str]]] = {
+    "rounds": number,
+    "virtual_time": seconds,
+    "accuracy": number,
+    "loss": number,
+    "time_to_target": seconds,
+    "bytes_up": size,
+    "bytes_down": size,
+    "energy": joules,
+}
+
+
+def summary_row(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The summary of a run, with units."""
+    return {key: write(summary.get(key)) for key, write in _SUMMARY.items()}
+
+
+def cell_rows(result: SweepResult) -> list[dict[str, str]]:
+    """One row for every cell of a sweep: its id, its values on the axes, its seed and status, and its summary."""
+    said = ("cell", *result.axes, "seed", "status")
+    return [{key: str(row[key]) for key in said} | summary_row(row) for row in result.cells.to_pylist()]

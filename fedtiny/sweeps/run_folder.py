@@ -1,0 +1,55 @@
+"""One run, from its scenario to its folder, whatever becomes of it.
+
+The folder says how the run ended: done, failed (and why) or interrupted. What is wrong with the input is found before
+anything is written, so a wrong scenario leaves no folder behind.
+"""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedtiny import experiment
+from fedtiny.errors import FedTinyError, InputError
+from fedtiny.results.folder import check_replaceable, write_run, write_status
+from fedtiny.results.record import RunResult, RunStatus
+from fedtiny.scenario.files import resolved_yaml
+from fedtiny.scenario.schema import Scenario
+
+
+def run_into(
+    folder: Path,
+    scenario: Scenario,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Any], None] | None = None,
+    allow_code: bool = False,
+) -> RunResult:
+    """Runs a scenario and writes its folder, in place of an earlier run of the same scenario (or, with `overwrite`, of any).
+
+    Raises InputError, and leaves the folder as it was, where the scenario cannot run or the folder belongs to something
+    else. Raises what went wrong during the run, after the folder was given the status failed or interrupted.
+    """
+    text = resolved_yaml(scenario)
+    check_replaceable(folder, text, overwrite=overwrite)
+
+    def ended(status: RunStatus, reason: str | None) -> None:
+        write_status(folder, status, name=scenario.name, scenario_yaml=text, reason=reason)
+
+    try:
+        result = experiment.run(scenario, progress=progress, allow_code=allow_code)
+    except InputError:
+        raise
+    except KeyboardInterrupt:
+        ended("interrupted", None)
+        raise
+    except Exception as error:
+        ended("failed", reason_of(error))
+        raise
+    write_run(result, folder)
+    return result
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed: the message of an error that was raised on purpose, the traceback of any other."""
+    return str(error) if isinstance(error, FedTinyError) else "".join(traceback.format_exception(error))

@@ -1,0 +1,116 @@
+"""A sweep: every cell checked, then run, then one table of all of them.
+
+Cells that are finished (their folder holds a done run of the same resolved scenario) are not run again. A cell that does
+not fit the devices' memory is a result, a row with status infeasible. A cell that fails has status failed, and the
+others go on.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from fedtiny.errors import FolderError, ScenarioError
+from fedtiny.reports.page import write_sweep_report
+from fedtiny.results.folder import RUN_FILE, SCENARIO_FILE, read_status
+from fedtiny.results.sweep import SweepResult, cells_schema, is_sweep, read_sweep, write_sweep
+from fedtiny.scenario.files import resolved_yaml
+from fedtiny.sweeps.axes import Cell, Sweep
+from fedtiny.sweeps.cell import Job, Outcome, check_cell, lost_cell, run_cell
+from fedtiny.sweeps.local import Executor
+
+ENDED: Final = ("done", "infeasible", "failed")
+"""What can become of a cell in the end: the values of the column `status`."""
+
+Tell = Callable[[Cell, Outcome], None]
+"""Called with every cell and what became of it, as soon as it is known."""
+
+
+def run_sweep(
+    sweep: Sweep, folder: Path, executor: Executor, *, allow_code: bool = False, tell: Tell | None = None
+) -> tuple[SweepResult, Path]:
+    """Runs every cell that is not finished, writes the sweep's folder and its report, and gives both.
+
+    `executor` does the work; every cell is checked before the first one runs. Raises InputError where a cell is wrong in
+    another way than not fitting, or the folder belongs to something else.
+    """
+    check_sweep_folder(folder, sweep.name)
+    cells = {cell.id: cell for cell in sweep.cells}
+    outcomes: dict[str, Outcome] = {}
+
+    def note(outcome: Outcome) -> None:
+        outcomes[outcome.cell] = outcome
+        if tell is not None and outcome.status in ENDED:
+            tell(cells[outcome.cell], outcome)
+
+    def do(work: Callable[[Job], Outcome], wanted: Sequence[Cell]) -> None:
+        jobs = [Job(cell.id, cell.scenario, cell_folder(folder, cell), allow_code) for cell in wanted]
+        for outcome in executor(work, jobs, lost_cell):
+            note(outcome)
+
+    for cell in sweep.cells:
+        if (outcome := finished(cell, cell_folder(folder, cell))) is not None:
+            note(outcome)
+    do(check_cell, [cell for cell in sweep.cells if cell.id not in outcomes])
+    _refuse_wrong(sweep, outcomes)
+    write_sweep(_result(sweep, outcomes), folder)
+    do(run_cell, [cell for cell in sweep.cells if outcomes[cell.id].status == "feasible"])
+    result = _result(sweep, outcomes)
+    write_sweep(result, folder)
+    return result, write_sweep_report(folder)
+
+
+def check_sweep_folder(folder: Path, name: str) -> None:
+    """Raises FolderError unless a sweep of this name may be written there: nothing is there, or a sweep of that name."""
+    if is_sweep(folder):
+        other = read_sweep(folder).name
+        if other != name:
+            raise FolderError(f"{folder} holds the sweep of another scenario, {other!r}: choose another --out")
+    elif folder.is_dir() and any(folder.iterdir()):
+        what = "a run" if (folder / RUN_FILE).is_file() else "something that is not a sweep"
+        raise FolderError(f"{folder} holds {what}: choose another --out for the sweep")
+    elif folder.exists() and not folder.is_dir():
+        raise FolderError(f"{folder} is a file: choose another --out for the sweep")
+
+
+def finished(cell: Cell, folder: Path) -> Outcome | None:
+    """The outcome of a cell that was run before, or None if it has to run."""
+    try:
+        run = read_status(folder)
+        same = (folder / SCENARIO_FILE).read_text(encoding="utf-8") == resolved_yaml(cell.scenario)
+    except (FolderError, OSError):
+        return None
+    return Outcome(cell.id, "done", summary=run["summary"]) if same and run["status"] == "done" else None
+
+
+def cell_folder(folder: Path, cell: Cell) -> Path:
+    """The run folder of a cell."""
+    return folder / "cells" / cell.id
+
+
+def _refuse_wrong(sweep: Sweep, outcomes: dict[str, Outcome]) -> None:
+    for cell in sweep.cells:
+        outcome = outcomes[cell.id]
+        if outcome.status == "wrong":
+            raise ScenarioError(cell.sources.explain(outcome.reason, outcome.path), outcome.path)
+
+
+def _result(sweep: Sweep, outcomes: dict[str, Outcome]) -> SweepResult:
+    """The sweep with a row for every cell that has come to an end."""
+    schema = cells_schema(tuple(axis.key for axis in sweep.axes))
+    rows = [_row(cell, outcomes[cell.id], schema) for cell in sweep.cells if cell.id in outcomes and outcomes[cell.id].status in ENDED]
+    return SweepResult(
+        name=sweep.name,
+        axes={axis.key: axis.labels for axis in sweep.axes},
+        seeds=sweep.seeds,
+        target_accuracy=sweep.target_accuracy,
+        scenario_yaml=sweep.scenario_yaml,
+        cells=pa.Table.from_pylist(rows, schema=schema),
+        folders={cell.id: cell_folder(Path(), cell).as_posix() for cell in sweep.cells},
+    )
+
+
+def _row(cell: Cell, outcome: Outcome, schema: pa.Schema) -> dict[str, object]:
+    said = {"cell": cell.id, **cell.labels, "seed": cell.scenario.seed, "status": outcome.status}
+    return {name: said.get(name, outcome.summary.get(name)) for name in schema.names}
