@@ -39,6 +39,8 @@ class Model(Part, ABC):
     kind: str
     pretrained: Pretraining | str | None = None
     """Pre-training before time 0, or the path of a .safetensors file with initial values; random values otherwise."""
+    pretrained_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """The SHA-256 of that file; where it is given, another file is refused."""
 
     @abstractmethod
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:

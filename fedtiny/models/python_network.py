@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from fedtiny.errors import ModelError
@@ -30,9 +31,11 @@ class PythonNetwork(Model):
 
     kind: Literal["python"] = "python"
     path: str
-    """The Python file."""
+    """The Python file; a relative path counts from the scenario's file."""
     name: str
     """The name in that file of a subclass of torch.nn.Module."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """The file's SHA-256; where it is given, another file is refused."""
 
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
         """The user's network. Runs the file's code.

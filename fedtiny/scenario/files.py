@@ -9,7 +9,7 @@ what was used.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fedtiny.datasets.npz import file_digest
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
+from fedtiny.models.given_network import given_network
 from fedtiny.parts import Part
 from fedtiny.scenario.allowed import keys_at, with_kinds
 from fedtiny.scenario.problems import Problem, problems_of
@@ -39,13 +40,17 @@ class Override:
     place: str
 
 
-def load_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
+def load_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None, *, model: Callable[..., Any] | None = None) -> Scenario:
     """The scenario of a YAML file.
 
     `overrides` maps dotted keys to values, as `--set` does: ``{"network.latency": "100 ms", "strategy": "fedavg"}``. A
-    text is read as YAML; any other value is taken as it is. Raises ScenarioError, with one line for every problem.
+    text is read as YAML; any other value is taken as it is. `model` is a class or function that makes a torch module of your
+    own, instead of the file's model. Raises ScenarioError, with one line for every problem.
     """
-    return load_with_source(path, python_overrides(overrides or {}))[0]
+    given = python_overrides(overrides or {})
+    if model is not None:
+        given.append(Override(("model",), given_network(model), "model given from Python"))
+    return load_with_source(path, given)[0]
 
 
 def load_with_source(path: str | Path, overrides: Iterable[Override] = ()) -> tuple[Scenario, SourceMap]:

@@ -4,14 +4,16 @@ A scenario is a part made of parts, and the parts run. Checks that need more tha
 network or the data (does it fit the memory?) is for the experiment.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, SerializeAsAny, Strict, WrapValidator, model_validator
 
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.device import DeviceOverride
 from fedtiny.fleet.fleet import FleetGroup
 from fedtiny.fleet.network import NetworkOverride
+from fedtiny.models.given_network import GivenNetwork
 from fedtiny.parts import Part
 from fedtiny.scenario.choices import AnyData, AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.strategies.dga import DGA
@@ -22,6 +24,11 @@ from fedtiny.updates.full import Full
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 _LARGEST_SEED = 2**63 - 1
+
+
+def _given_from_python(value: Any, read: Callable[[Any], AnyModel]) -> Any:
+    """A network that was given from Python is taken as it is; a file cannot say it."""
+    return value if isinstance(value, GivenNetwork) else read(value)
 
 
 class Training(Part):
@@ -68,7 +75,7 @@ class Scenario(Part):
     """Letters, digits, '_', '.', '-'; names the run's folder."""
     seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
     """All randomness comes from this number."""
-    model: AnyModel
+    model: SerializeAsAny[Annotated[AnyModel, WrapValidator(_given_from_python)]]
     """The network that learns."""
     data: AnyData
     """What it learns from, and how that is spread over the devices."""
