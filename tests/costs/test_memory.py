@@ -84,6 +84,14 @@ def test_the_output_of_a_grouped_convolution_counts_only_one_group(layer, make_n
     assert tinytl_memory(make_network(grouped), training(), 1).transient_activations == 40 + 132 // 8
 
 
+@pytest.mark.parametrize(
+    ("operator", "transient"),
+    [("convolution", 400 + 120), ("linear", 400 + 120), ("normalization", 400), ("relu", 400), ("smooth_activation", 400), ("other", 0)],
+)
+def test_each_operator_occupies_its_own_while_it_computes(operator, transient, layer, make_network, training):
+    assert tinytl_memory(make_network(layer("only", operator, 100, 30)), training(), 1).activation_bytes == transient
+
+
 def test_a_trained_bias_alone_keeps_no_input(layer, make_network, training):
     convolution = make_network(layer("conv", "convolution", 100, 100, weight=9, bias=4))
     assert tinytl_memory(convolution, training("conv.bias"), 1).saved_bytes_per_sample == 0
