@@ -137,6 +137,14 @@ class Federation:
         )
         return Trajectory(weights, result, flat(result.model))
 
+    def measure(self, strategy: dict[str, Any], *, local_steps: int, rounds: int, **overrides: Any) -> list[float]:
+        """Virtual times (rounds + 1,) of the versions of the model, in seconds."""
+        self.write()
+        path = self.folder / "scenario.yaml"
+        path.write_text(yaml.safe_dump(self.scenario(strategy, local_steps=local_steps, rounds=rounds, rate=0.1, **overrides)))
+        times: list[float] = run(load_scenario(path), allow_code=True).rounds["virtual_time"].to_pylist()
+        return times
+
     def gradient(self, client: int, weights: np.ndarray, step: int) -> np.ndarray:
         """The gradient of batch `step` (from 1), computed without FedTiny's trainer."""
         size = len(self.targets[client]) if self.batch_size == "all" else int(self.batch_size)
@@ -183,3 +191,9 @@ def quadratics(tmp_path: Path) -> Callable[..., Federation]:
         return Federation(folder, inputs, targets, "Quadratic", start=start, batch_size="all", **options)
 
     return make
+
+
+@pytest.fixture
+def clock(quadratics: Callable[..., Federation]) -> Federation:
+    """Two clients whose learning takes no host time to speak of, to measure virtual time with."""
+    return quadratics([1.0, 1.0], [0.0, 1.0], [0.0, 0.0], start=1.0)
