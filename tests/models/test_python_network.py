@@ -120,12 +120,12 @@ def test_a_file_that_fails_is_a_model_error_that_says_why(path, text, message):
 
 
 def test_a_file_that_is_not_there_is_a_model_error(tmp_path):
-    with pytest.raises(ModelError, match="cannot read the network's file .*nowhere.py: No such file"):
+    with pytest.raises(ModelError, match=r"cannot read the network's file .*nowhere\.py: No such file"):
         load_user_network(tmp_path / "nowhere.py", "Net")
 
 
 def test_a_function_that_makes_a_network_will_do_and_one_that_makes_something_else_will_not():
     generator = torch.Generator().manual_seed(1)
     assert build_user_network(lambda classes: nn.Linear(3, classes), (1, 2, 3), 4, generator).out_features == 4
-    with pytest.raises(ModelError, match="made int, but it must make a torch.nn.Module"):
+    with pytest.raises(ModelError, match=r"made int, but it must make a torch\.nn\.Module"):
         build_user_network(lambda: 3, (1, 2, 3), 4, generator)
