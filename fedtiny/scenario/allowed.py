@@ -16,7 +16,7 @@ def keys_at(schema: Schema, plain: Any, path: Iterable[str | int]) -> dict[str, 
     """The keys that may stand at a path, with their descriptions; empty where there can be no mapping."""
     node, value = _follow(schema, plain, path)
     properties = _chosen(schema, node, value).get("properties", {})
-    return {name: str(field.get("description", "")) for name, field in properties.items()}
+    return {name: str(properties[name].get("description", "")) for name in sorted(properties, key=lambda name: name != "kind")}
 
 
 def kinds_at(schema: Schema, plain: Any, path: Iterable[str | int]) -> list[str]:

@@ -1,6 +1,5 @@
 """What training a network takes of a device's memory, under one update or under all of them side by side."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fedtiny.costs.memory_table import memory_table
@@ -71,15 +70,17 @@ def _shape(text: str) -> Shape:
     return (numbers[0], numbers[1], numbers[2])
 
 
-def _all_planned(model: Model, input_shape: Shape, classes: int) -> Sequence[tuple[ModelSummary, UpdatePlan]]:
+def _all_planned(model: Model, input_shape: Shape, classes: int) -> list[tuple[ModelSummary, UpdatePlan]]:
+    """Every scheme with what it trains; a scheme that the network lacks something for is left out, unless that is all of them."""
     planned = []
+    refusals = []
     for scheme in SCHEMES:
         try:
             planned.append(_planned(model, scheme, input_shape, classes))
-        except (ModelError, ScenarioError):
-            # what a network lacks (lite residual modules) is no error here, unless it lacks everything
-            if scheme is SCHEMES[-1] and not planned:
-                raise
+        except (ModelError, ScenarioError) as refusal:
+            refusals.append(refusal)
+    if not planned:
+        raise refusals[0]
     return planned
 
 

@@ -49,11 +49,14 @@ class Problem(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """One of pydantic's errors, with the members of unions taken out of its path."""
+    """One of pydantic's errors, with the members of unions taken out of its path.
+
+    `at_door` is true where a member of a plain union looked at the whole value: its name was the last of the path.
+    """
 
     kind: str
     path: KeyPath
-    members: tuple[str, ...]
+    at_door: bool
     value: Any
     details: ErrorDetails
 
@@ -78,18 +81,18 @@ def shown(value: Any) -> str:
 
 def _found(details: ErrorDetails, plain: Any) -> _Found:
     path: list[str | int] = []
-    members: list[str] = []
     value = plain
-    location = details["loc"]
-    for position, key in enumerate(location):
+    at_door = False
+    for key in details["loc"]:
+        at_door = False
         if (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int)):
             value = value[key]  # type: ignore[index]
             path.append(key)
-        elif details["type"] == "missing" and position == len(location) - 1:
-            path.append(key)
         else:
-            members.append(str(key))
-    return _Found(details["type"], tuple(path), tuple(members), value, details)
+            at_door = True
+    if details["type"] == "missing":
+        return _Found("missing", (*path, details["loc"][-1]), False, value, details)
+    return _Found(details["type"], tuple(path), at_door, value, details)
 
 
 def _place(one: _Found) -> KeyPath:
@@ -97,15 +100,17 @@ def _place(one: _Found) -> KeyPath:
 
 
 def _is_said_better(one: _Found, found: Sequence[_Found]) -> bool:
-    """Whether another problem says it: a member of a union that was entered, or the misspelt key of one that is missing."""
+    """Whether another problem says it: a member of a union that was entered, the misspelt key of one that is missing, a wrong entry."""
+    if one.kind == "too_short":
+        return bool(len(one.value) >= one.details.get("ctx", {})["min_length"])
     if one.kind == "missing":
         beside = [other for other in found if other.kind == "extra_forbidden" and other.path[:-1] == one.path[:-1]]
         return any(nearest(other.path[-1], [str(one.path[-1])]) for other in beside)
-    return _is_refusal(one) and any(other.members and not _is_refusal(other) and other.path[: len(one.path)] == one.path for other in found)
+    return _is_refusal(one) and any(not _is_refusal(other) and other.path[: len(one.path)] == one.path for other in found)
 
 
 def _is_refusal(one: _Found) -> bool:
-    return bool(one.members) and (one.kind in _TYPES or one.kind == "literal_error")
+    return one.at_door and (one.kind in _TYPES or one.kind == "literal_error")
 
 
 def _sentence(one: _Found, found: Sequence[_Found], plain: Any, schema: Schema) -> str:

@@ -62,7 +62,7 @@ class Stop(Part):
 
 
 class Evaluation(Part):
-    """When the global model is evaluated on the test set, on the server: no virtual time, no bytes."""
+    """Evaluation of the global model on the test set, on the server: no virtual time, no bytes."""
 
     every: Count = 1
     """Every so many rounds; the first and the last are always evaluated."""
@@ -80,7 +80,7 @@ class Scenario(Part):
     data: AnyData
     """What it learns from, and how that is spread over the devices."""
     training: Training = Training()
-    """What a client does in a round."""
+    """How a device learns in a round."""
     update: AnyUpdate = Full()
     """Which parameters train on the devices; the others are frozen and never sent."""
     strategy: AnyStrategy

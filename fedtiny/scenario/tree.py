@@ -24,6 +24,7 @@ MOST_BYTES: Final = 1_000_000
 MOST_LEVELS: Final = 40
 MOST_VALUES: Final = 100_000
 
+_LONGEST_SHOWN: Final = 40
 _TAG: Final = "tag:yaml.org,2002:"
 _EXPONENT: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 _Place = Callable[[yaml.Mark], str]
@@ -74,7 +75,8 @@ class Tree:
         path = _positions(self.plain, path, f"{place}: {dotted(path)}")
         plain = _put(self.plain, path, value)
         kept = {known: where for known, where in self.sources.places.items() if known[: len(path)] != path}
-        return Tree(plain, SourceMap({**kept, path: place}))
+        made = {path[:length]: place for length in range(1, len(path) + 1)}
+        return Tree(plain, SourceMap({**made, **kept}))
 
 
 def dotted(path: KeyPath) -> str:
@@ -101,14 +103,13 @@ def parse_tree(text: str, name: str, *, lines: bool = True) -> Tree:
 
 def dump_tree(plain: Any) -> str:
     """Plain values as YAML that `parse_tree` reads back to the same values, in the same order."""
-    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    # ASCII alone: PyYAML writes some other characters so that it reads them back as spaces
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=120)
 
 
 def _compose(text: str, place: _Place) -> yaml.Node | None:
     if len(text.encode()) > MOST_BYTES:
-        raise ScenarioError(
-            f"{place(_START)}: the file is larger than {MOST_BYTES // 1000} kB: a scenario is a small file; keep data elsewhere"
-        )
+        raise ScenarioError(f"{place(_START)}: more than {MOST_BYTES // 1000} kB, the limit of a scenario: keep data in files of its own")
     try:
         _check_events(text, place)
         return yaml.compose(text, Loader=_Loader)
@@ -228,8 +229,9 @@ def _tag_error(node: yaml.Node, place: _Place) -> ScenarioError:
 
 
 def _shown(node: yaml.Node) -> str:
-    text = str(node.value) if isinstance(node, yaml.ScalarNode) else "a collection"
-    return repr(text[:40] + "..." if len(text) > 40 else text)
+    if not isinstance(node, yaml.ScalarNode):
+        return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    return repr(node.value if len(node.value) <= _LONGEST_SHOWN else f"{node.value[:_LONGEST_SHOWN]}...")
 
 
 def _positions(plain: Any, path: KeyPath, place: str) -> KeyPath:
