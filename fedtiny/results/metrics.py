@@ -22,7 +22,6 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 PROCESSOR_KINDS: Final = ("train", "evaluate", "stall", "idle", "offline")
-CARRIED_OUTCOMES: Final = ("done", "late", "lost")
 TARGET_SHARE: Final = 0.95
 CONFIDENCE: Final = 0.95
 
@@ -97,20 +96,22 @@ def mean_round_time(rounds: pa.Table) -> float | None:
 
 
 def cumulative_bytes(activities: pa.Table, times: Sequence[float] | FloatArray) -> tuple[IntArray, IntArray]:
-    """Bytes (up, down), each (times,), of the transfers that had ended by each of the times.
+    """Bytes (up, down), each (times,), of the transfers that had ended by each of the times, lost ones included.
 
-    A transfer that was cut off (cancelled, failed) has not ended. A lost one has: its bytes went over the link.
+    A transfer has ended when its last byte has left the link (`end`, not `arrival`). What was still on the link when the
+    run was cut (cancelled, and ending with the last activity) has not.
     """
     return _transferred(activities, "upload", times), _transferred(activities, "download", times)
 
 
 def _transferred(activities: pa.Table, kind: str, times: Sequence[float] | FloatArray) -> IntArray:
-    carried = pc.is_in(activities["outcome"], value_set=pa.array(CARRIED_OUTCOMES))
-    transfers = activities.filter(pc.and_(pc.equal(activities["kind"], kind), carried))
-    ends = floats(transfers, "end")
+    transfers = activities.filter(pc.equal(activities["kind"], kind))
+    starts, ends = floats(transfers, "start"), floats(transfers, "end")
+    last = floats(activities, "end").max(initial=0.0)
+    cancelled = np.asarray(pc.equal(transfers["outcome"], "cancelled").to_numpy(), dtype=bool)
+    sizes = np.where(cancelled & (ends == last) & (ends > starts), 0, np.asarray(transfers["bytes"].to_numpy(), dtype=np.int64))
     order = np.argsort(ends, kind="stable")
-    sizes = np.asarray(transfers["bytes"].to_numpy(), dtype=np.int64)[order]
-    totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+    totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes[order])])
     return totals[np.searchsorted(ends[order], np.asarray(times, dtype=np.float64), side="right")]
 
 

@@ -3,6 +3,7 @@
 The runs themselves lie in folders of their own beside them, which sweep.json names.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from fedtiny.errors import FolderError
 from fedtiny.results.files import FORMAT, json_text, read_json, read_table, replace_file, table_bytes
+from fedtiny.results.metrics import Interval, mean_interval
 
 SWEEP_FILE: Final = "sweep.json"
 CELLS_FILE: Final = "cells.parquet"
@@ -89,3 +91,30 @@ def read_sweep(folder: str | Path) -> SweepResult:
         cells=read_table(place / CELLS_FILE, cells_schema(tuple(axes))),
         folders={entry["cell"]: entry["folder"] for entry in found["cells"]},
     )
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One combination of the axes' values (in the order of the axes) and its rows of cells.parquet, one per seed."""
+
+    values: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def status(self) -> str:
+        """done if any seed is done; else failed if any failed; else infeasible."""
+        found = {row["status"] for row in self.rows}
+        return next(status for status in ("done", "failed", "infeasible") if status in found)
+
+    def interval(self, column: str) -> Interval | None:
+        """Mean and 95 % interval of a summary column over the seeds that have a value."""
+        return mean_interval(row[column] for row in self.rows)
+
+
+def combinations(sweep: SweepResult) -> list[Combination]:
+    """The combinations that have rows, in the order of the axes' values."""
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in sweep.cells.to_pylist():
+        found.setdefault(tuple(row[axis] for axis in sweep.axes), []).append(row)
+    ordered = [values for values in itertools.product(*sweep.axes.values()) if values in found]
+    return [Combination(values, tuple(sorted(found[values], key=lambda row: row["seed"]))) for values in ordered]
