@@ -111,6 +111,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Run every combination of some values, with paired seeds; finished cells are not run again."""
+    from fedtiny.reports.page import write_sweep_report
     from fedtiny.scenario.files import override, read_tree
     from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
     from fedtiny.sweeps.local import default_workers, processes
@@ -121,7 +122,8 @@ def sweep(
     crossed = cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
     folder = out or _RUNS / crossed.name
     with _sweep_progress(quiet, len(crossed.cells)) as tell, processes(workers or default_workers(len(crossed.cells))) as executor:
-        result, report = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell)
+        result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell)
+    report = write_sweep_report(folder)
     if not quiet:
         _print_table(crossed.name, cell_rows(result))
         typer.echo(f"report: {report}")

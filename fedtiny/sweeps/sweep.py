@@ -12,7 +12,6 @@ from typing import Final
 import pyarrow as pa
 
 from fedtiny.errors import FolderError, ScenarioError
-from fedtiny.reports.page import write_sweep_report
 from fedtiny.results.folder import RUN_FILE, SCENARIO_FILE, read_status
 from fedtiny.results.sweep import SweepResult, cells_schema, is_sweep, read_sweep, write_sweep
 from fedtiny.scenario.files import resolved_yaml
@@ -27,10 +26,8 @@ Tell = Callable[[Cell, Outcome], None]
 """Called with every cell and what became of it, as soon as it is known."""
 
 
-def run_sweep(
-    sweep: Sweep, folder: Path, executor: Executor, *, allow_code: bool = False, tell: Tell | None = None
-) -> tuple[SweepResult, Path]:
-    """Runs every cell that is not finished, writes the sweep's folder and its report, and gives both.
+def run_sweep(sweep: Sweep, folder: Path, executor: Executor, *, allow_code: bool = False, tell: Tell | None = None) -> SweepResult:
+    """Runs every cell that is not finished, and writes the sweep's folder.
 
     `executor` does the work; every cell is checked before the first one runs. Raises InputError where a cell is wrong in
     another way than not fitting, or the folder belongs to something else.
@@ -58,7 +55,7 @@ def run_sweep(
     do(run_cell, [cell for cell in sweep.cells if outcomes[cell.id].status == "feasible"])
     result = _result(sweep, outcomes)
     write_sweep(result, folder)
-    return result, write_sweep_report(folder)
+    return result
 
 
 def check_sweep_folder(folder: Path, name: str) -> None:

@@ -1,0 +1,69 @@
+import multiprocessing
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from fedtiny.sweeps.local import default_workers, processes
+
+
+def square(number):
+    return number * number
+
+
+def environment(_):
+    return os.environ["OMP_NUM_THREADS"], os.getpid(), [name for name in ("torch", "numpy") if name in sys.modules]
+
+
+def die_of_two(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def wait(seconds):
+    time.sleep(seconds)
+
+
+def test_every_job_is_done_once_in_other_processes_with_one_thread_each():
+    with processes(2) as execute:
+        assert sorted(execute(square, range(5), square)) == [0, 1, 4, 9, 16]
+        seen = list(execute(environment, range(4), square))
+    assert {threads for threads, _, _ in seen} == {"1"}
+    assert os.getpid() not in {number for _, number, _ in seen}
+    assert {tuple(loaded) for _, _, loaded in seen} == {()}
+
+
+def test_a_process_that_dies_takes_no_other_job_with_it():
+    with processes(2) as execute:
+        assert sorted(execute(die_of_two, range(5), lambda job: -job)) == [-2, 0, 1, 3, 4]
+        assert sorted(execute(square, range(3), square)) == [0, 1, 4]
+
+
+def test_an_interrupt_ends_the_processes_at_once():
+    before = set(multiprocessing.active_children())
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        _wait_until_interrupted()
+    for child in set(multiprocessing.active_children()) - before:
+        child.join(10)
+    assert set(multiprocessing.active_children()) <= before
+    assert time.monotonic() - started < 30
+
+
+def _wait_until_interrupted():
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with processes(2) as execute:
+            list(execute(square, range(2), square))
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            list(execute(wait, [60, 60], wait))
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_workers_are_at_least_one_and_no_more_than_cells_or_processors():
+    assert default_workers(1) == 1
+    assert 1 <= default_workers(10_000) <= (os.cpu_count() or 1)
