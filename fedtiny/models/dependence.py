@@ -34,7 +34,7 @@ class Dependence:
             node = waiting[-1]
             before = [before for before, _ in node.next_functions if before is not None]
             unknown = [one for one in before if one not in self._known]
-            if node not in self._known and unknown:
+            if unknown:
                 waiting.extend(unknown)
                 continue
             self._known[node] = self.bit(getattr(node, "variable", None)) | _union(self._known[one] for one in before)

@@ -77,7 +77,7 @@ class ForwardPass:
             parameters = [self._facts(parameter, name) for name, parameter in module.named_parameters()]
             operation = module_operation(module, call.elements, outputs)
             self._write(path, operation, call.elements, outputs, tuple(parameters), call.behind, self._is_final_norm(module))
-        elif len(self.layers) == call.layers and not [*module.children()] and module is not self._network:
+        elif len(self.layers) == call.layers and not [*module.children()]:
             self._write(path, Operation("other"), call.elements, outputs, (), call.behind)
 
     def _function(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:

@@ -103,6 +103,20 @@ def test_parametrised_layers_keep_the_names_of_the_parameters_that_train():
     assert [layer.operator for layer in summary.layers] == ["other", "linear"]
 
 
+class Depthwise(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.kernel = nn.Parameter(torch.ones(4, 1, 3, 3))
+
+    def forward(self, inputs):
+        return functional.conv2d(inputs, self.kernel, None, 1, 0, 1, 4).flatten(1)
+
+
+def test_groups_are_found_among_positional_arguments_too():
+    (layer,) = summarize(Depthwise(), "depthwise", (4, 3, 3), 4).layers
+    assert (layer.groups, layer.rate_class, layer.macs) == (4, "depthwise", 36)
+
+
 class Scale(nn.Module):
     def __init__(self):
         super().__init__()

@@ -42,6 +42,15 @@ def test_neither_lite_residual_modules_nor_classes_change_the_values_of_the_rest
     assert all(torch.equal(full[name], changed[name]) for name in compared)
 
 
+def test_a_head_draws_from_a_stream_of_its_own():
+    def convolution_behind_a_head_for(classes: int) -> torch.Tensor:
+        network = nn.Sequential(empty_linear(4, classes), empty_convolution(1, 2, 3, stride=1))
+        initialize(network, torch.Generator().manual_seed(1))
+        return network[1].weight
+
+    assert torch.equal(convolution_behind_a_head_for(2), convolution_behind_a_head_for(30))
+
+
 @pytest.mark.parametrize("convolution", [WeightStandardizedConvolution(64, 96, 3), empty_convolution(64, 96, 3, stride=1)])
 def test_convolutions_are_normal_with_the_deviation_of_their_fan_out(convolution):
     initialize(convolution, torch.Generator().manual_seed(1))

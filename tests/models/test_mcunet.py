@@ -33,7 +33,7 @@ def test_multiply_accumulates_are_those_that_torch_counts(kind):
 @pytest.mark.parametrize("kind", [kind for kind, _, _ in PUBLISHED])
 def test_the_head_is_linear_on_the_average_of_the_last_block(kind):
     network = built(kind)
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     features = network.blocks(network.stem(images))
     assert network.feature_mix is None
     torch.testing.assert_close(network(images), features.mean((2, 3)) @ network.head.weight.T + network.head.bias)

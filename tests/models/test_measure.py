@@ -122,18 +122,18 @@ def test_the_layers_of_a_mobile_network_come_in_the_order_of_its_parameters(mcun
 
 
 def test_the_network_is_left_as_it_was():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 2))
-    network[1].weight.requires_grad_(False)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 2), nn.Dropout(0.5))
+    network[1].requires_grad_(False)
     network[2].eval()
     random_state = torch.random.get_rng_state()
     with torch.no_grad():
         summary = summarize(network, "network", (1, 2, 2), 2)
-    assert [module.training for module in network.modules()] == [True, True, True, False, True]
-    assert [parameter.requires_grad for parameter in network.parameters()] == [False, True, True, True]
+    assert [module.training for module in network.modules()] == [True, True, True, False, True, True]
+    assert [parameter.requires_grad for parameter in network.parameters()] == [False, False, True, True]
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
     assert torch.equal(random_state, torch.random.get_rng_state())
-    assert summary.layers[-1].upstream == (1,)
+    assert [layer.upstream for layer in summary.layers] == [(), (), (1,), (1,), (1, 3)]
 
 
 def test_the_network_is_left_as_it_was_when_it_fails():

@@ -119,6 +119,13 @@ def test_a_file_that_fails_is_a_model_error_that_says_why(path, text, message):
         load_user_network(path, "Net")
 
 
+def test_a_file_that_failed_fails_again(path):
+    path.write_text("class Net: pass\n1 / 0")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="ZeroDivisionError"):
+            load_user_network(path, "Net")
+
+
 def test_a_file_that_is_not_there_is_a_model_error(tmp_path):
     with pytest.raises(ModelError, match=r"cannot read the network's file .*nowhere\.py: No such file"):
         load_user_network(tmp_path / "nowhere.py", "Net")
