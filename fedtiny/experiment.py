@@ -7,42 +7,38 @@ of the messages that really travel.
 
 import logging
 import platform
-import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import simpy
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Context
+from flwr.app import UserConfig
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid
 
 from fedtiny.costs.compute import step_macs, step_seconds
 from fedtiny.design.pretraining import save_values
 from fedtiny.errors import ScenarioError
-from fedtiny.federation.client_work import client_app, effort_of, partition_id
+from fedtiny.federation.client_work import effort_of
 from fedtiny.federation.flower_internals import server_identity
 from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Node, Participation, VirtualTimeGrid, node_context
-from fedtiny.federation.records import LOCAL_STEPS, Vector, array_record, vector_of
+from fedtiny.federation.records import Vector
+from fedtiny.flower_app import ModelVersion, client_app_of, model_of, quality_of, serve
 from fedtiny.preparation import Participant, World, memory_needs, prepare
+from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
 from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
-from fedtiny.strategies.dga_client import LEARNING_RATE
-from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
-from fedtiny.training.evaluation import Quality, evaluate
-from fedtiny.training.local import LocalLearner, Observer
+from fedtiny.training.local import Observer
 
-_ENDLESS = 2**31
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
 
 
@@ -60,10 +56,6 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-class _Finished(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
-    """The target accuracy is reached."""
-
-
 def run(scenario: Scenario, *, observe: Observer | None = None, progress: Report | None = None, allow_code: bool = False) -> RunResult:
     """Runs one scenario.
 
@@ -73,47 +65,15 @@ def run(scenario: Scenario, *, observe: Observer | None = None, progress: Report
     if scenario.sweep:
         raise ScenarioError("this scenario has axes to sweep over: use `fedtiny sweep`, or leave out `sweep`", ("sweep",))
     started = time.time()
-    with _one_thread():
-        world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
-        history = _simulate(world, observe, progress or (lambda _: None))
-        return _result(world, history, started)
+    world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
+    history = _simulate(world, observe, progress or (lambda _: None))
+    return _result(world, history, started)
 
 
 def pretrain(scenario: Scenario, out: Path, *, progress: Report | None = None, allow_code: bool = False) -> None:
     """Writes the initial values of the scenario's network, pre-trained if it says so, as .safetensors."""
-    with _one_thread():
-        world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
-        save_values(world.blueprint.network, out)
-
-
-def serve(world: World, grid: Grid, on_version: Callable[[int, ArrayRecord, float], None]) -> None:
-    """Runs the scenario's strategy on any Grid, virtual or real; `on_version` gets every version of the global model."""
-    training = world.blueprint.scenario.training
-    rounds = world.blueprint.scenario.stop.rounds
-    config = ConfigRecord({LOCAL_STEPS: training.local_steps, LEARNING_RATE: training.optimizer.learning_rate})
-    initial = array_record(world.flat.read())
-    world.blueprint.scenario.strategy.start(grid, initial, _ENDLESS if rounds is None else rounds, config, on_version)
-
-
-def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
-    """The scenario's Flower ClientApp, the same in the simulation and on a real SuperNode."""
-    scenario = world.blueprint.scenario
-    by_number = {participant.traits.number: participant for participant in world.participants}
-    stochastic = any(isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in world.flat.network.modules())
-
-    def learner_of(context: Context) -> LocalLearner:
-        participant = by_number[partition_id(context)]
-        return LocalLearner(
-            number=participant.traits.number,
-            flat=world.flat,
-            examples_of_all=world.train,
-            batches=participant.batches,
-            optimizer=scenario.training.optimizer,
-            observer=observe,
-            stochastic=stochastic or scenario.model.kind == "python",
-        )
-
-    return client_app(scenario.strategy.answer, learner_of)
+    world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
+    save_values(world.blueprint.network, out)
 
 
 @dataclass
@@ -130,24 +90,17 @@ class _History:
 def _simulate(world: World, observe: Observer | None, progress: Report) -> _History:
     scenario = world.blueprint.scenario
     history = _History(Trace())
-    grid = _grid(world, history.trace, observe)
+    grid = virtual_grid(world, client_app_of(world, observe), history.trace)
 
-    def on_version(number: int, arrays: ArrayRecord, lost_mass: float) -> None:
-        history.last, history.lost_mass = vector_of(arrays), lost_mass
+    def on_version(version: ModelVersion) -> None:
+        number, quality = version.round, version.quality
+        history.last, history.lost_mass = version.trainable, version.lost_mass
         participation = grid.close_round(number) if number else Participation(0, 0)
-        quality = _quality(world, history.last) if number % scenario.evaluation.every == 0 else None
         history.versions.append(Version(number, grid.now, participation, quality, history.trace.bytes_up, history.trace.bytes_down))
-        accuracy = quality.accuracy if quality else None
-        progress(Progress("rounds", number, scenario.stop.rounds, grid.now, accuracy))
-        target = scenario.stop.target_accuracy
-        if target is not None and accuracy is not None and accuracy >= target:
-            raise _Finished
+        progress(Progress("rounds", number, scenario.stop.rounds, grid.now, quality.accuracy if quality else None))
 
-    with server_identity(), _seeded(world.blueprint.streams.integer("cohort")), _quiet_flower(), torch.random.fork_rng(devices=[]):
-        try:
-            serve(world, grid, on_version)
-        except (_Finished, HorizonReached):
-            pass
+    with server_identity(), _quiet_flower(), torch.random.fork_rng(devices=[]), suppress(HorizonReached):
+        serve(world, grid, on_version)
     history.end = grid.now
     history.trace.cut(grid.now)
     _evaluate_last(world, history)
@@ -157,27 +110,26 @@ def _simulate(world: World, observe: Observer | None, progress: Report) -> _Hist
 def _evaluate_last(world: World, history: _History) -> None:
     last = history.versions[-1]
     if last.quality is None:
-        history.versions[-1] = replace(last, quality=_quality(world, history.last))
+        history.versions[-1] = replace(last, quality=quality_of(world, history.last))
 
 
-def _quality(world: World, vector: Vector) -> Quality:
-    world.flat.load(vector)
-    return evaluate(world.flat, world.test)
+def virtual_grid(world: World, app: ClientApp, trace: Trace, run_config: UserConfig | None = None) -> VirtualTimeGrid:
+    """A Grid in virtual time whose nodes are the scenario's devices and answer with `app`, a client app of this scenario.
 
-
-def _grid(world: World, trace: Trace, observe: Observer | None) -> VirtualTimeGrid:
+    What happens is written to `trace`; `run_config` is what the app finds in its context.
+    """
     scenario, streams = world.blueprint.scenario, world.blueprint.streams
     environment = simpy.Environment()
     nodes = {}
     for participant in world.included:
         number = participant.traits.number
-        context = node_context(FIRST_NODE_ID + number, number, len(world.participants))
+        context = node_context(FIRST_NODE_ID + number, number, len(world.participants), run_config)
         nodes[FIRST_NODE_ID + number] = Node(SimulatedDevice(environment, participant.traits, streams, trace), context)
     strategy, stop = scenario.strategy, scenario.stop
     return VirtualTimeGrid(
         environment=environment,
         nodes=nodes,
-        client_app=client_app_of(world, observe),
+        client_app=app,
         effort=effort_of(_step_effort(world)),
         trace=trace,
         lifetime=float("inf") if strategy.message_lifetime is None else strategy.message_lifetime,
@@ -191,7 +143,7 @@ def _step_effort(world: World) -> Callable[[int, int], tuple[float, float]]:
     by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
     macs = sum(step_macs(plans.summary, plans.plan).values())
 
-    @lru_cache(maxsize=None)
+    @cache
     def seconds(number: int, batch_size: int) -> float:
         return step_seconds(plans.summary, plans.plan, batch_size, by_number[number].traits.device)
 
@@ -207,7 +159,6 @@ def _result(world: World, history: _History, started: float) -> RunResult:
     activities = activities_table(world, history.trace, {item.round: item.virtual_time for item in history.versions}, history.end)
     devices = devices_table(world, activities)
     rounds = rounds_table(history.versions, activities)
-    world.flat.load(history.last)
     return RunResult(
         name=scenario.name,
         status="done",
@@ -215,7 +166,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         rounds=rounds,
         activities=activities,
         devices=devices,
-        model={name: value.numpy(force=True).copy() for name, value in world.flat.network.state_dict().items()},
+        model=model_of(world, history.last),
         summary=summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass),
         provenance={
             "versions": {package: version(package) for package in _PACKAGES},
@@ -253,28 +204,6 @@ def _pretraining(progress: Report | None) -> Callable[[int, int], None] | None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    # tiny networks run faster on one thread, and sums must not depend on how many cores a machine has
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    # Flower's strategies sample devices with Python's global generator
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-
-
-@contextmanager
 def _quiet_flower() -> Iterator[None]:
     logger = logging.getLogger("flwr")
     before = logger.level
@@ -283,4 +212,3 @@ def _quiet_flower() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-

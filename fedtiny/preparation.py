@@ -27,6 +27,7 @@ from fedtiny.randomness import Streams
 from fedtiny.results.record import MemoryNeed
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
+from fedtiny.training.one_thread import one_thread
 from fedtiny.updates.plan import UpdatePlan
 
 TrainingProgress = Callable[[int, int], None]
@@ -105,6 +106,7 @@ def _image_shape(facts: DatasetFacts) -> tuple[int, int, int]:
     return cast(tuple[int, int, int], shape if len(shape) == 3 else (1,) * (3 - len(shape)) + tuple(shape))
 
 
+@one_thread()
 def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingProgress | None = None) -> World:
     """Loads the data, spreads it over the devices, decides who can train, and pre-trains the network.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
-from flwr.app import Context, Error, Message, Metadata, RecordDict
+from flwr.app import Context, Error, Message, Metadata, RecordDict, UserConfig
 from flwr.serverapp import Grid
 
 from fedtiny.errors import ClientError, SimulationError
@@ -301,13 +301,13 @@ def _kind(instruction: Message) -> Kind:
     return "evaluate" if instruction.metadata.message_type.split(".")[0] == "evaluate" else "train"
 
 
-def node_context(node_id: int, partition: int, partitions: int) -> Context:
-    """A fresh Flower context for a node: its partition in `node_config`, an empty state."""
+def node_context(node_id: int, partition: int, partitions: int, run_config: UserConfig | None = None) -> Context:
+    """A fresh Flower context for a node: its partition in `node_config`, the app's settings, an empty state."""
     return Context(
         run_id=RUN_ID,
         node_id=node_id,
         node_config={"partition-id": partition, "num-partitions": partitions},
         state=RecordDict(),
-        run_config={},
+        run_config=dict(run_config or {}),
     )
 

@@ -15,16 +15,16 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["preparation", "recording", "experiment"],
+    ["preparation", "flower_app", "recording", "experiment"],
     ("sweeps", "deployment"),
     ["cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
 HEAVY = {
-    "torch": {"models", "datasets", "updates", "training", "design", "calibration", "preparation", "experiment"},
+    "torch": {"models", "datasets", "updates", "training", "design", "calibration", "preparation", "flower_app", "experiment"},
     "simpy": {"simulation", "federation", "experiment"},
-    "flwr": {"federation", "strategies", "experiment", "deployment"},
+    "flwr": {"federation", "strategies", "flower_app", "experiment", "deployment"},
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
     "ray": {"sweeps"},

@@ -1,0 +1,131 @@
+"""A scenario as a Flower app: the server's loop and the client's app, the same in virtual time and on a real SuperLink.
+
+The simulation runs `serve` on a VirtualTimeGrid whose nodes answer with `client_app_of`; the apps in clients/ call the
+same two from a ServerApp and a ClientApp of their own.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+
+from fedtiny.errors import ScenarioError
+from fedtiny.federation.client_work import Learner, client_app, partition_id
+from fedtiny.federation.grid import VirtualTimeGrid
+from fedtiny.federation.records import LOCAL_STEPS, Vector, array_record, vector_of
+from fedtiny.preparation import World
+from fedtiny.strategies.dga_client import LEARNING_RATE
+from fedtiny.training.evaluation import Quality, evaluate
+from fedtiny.training.local import LocalLearner, Observer
+from fedtiny.training.one_thread import one_thread
+
+_ENDLESS = 2**31
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of the global model, as the server has just made it; round 0 is the initial one.
+
+    `trainable` is the flat vector of all trainable values, shape (trainable elements,); `quality` is None where the
+    scenario does not ask for an evaluation; `lost_mass` as in `strategies.base.EvaluateFunction`.
+    """
+
+    round: int
+    trainable: Vector
+    quality: Quality | None
+    lost_mass: float
+
+
+class _TargetReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
+    """The model is as good as the scenario wants it."""
+
+
+def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) -> None:
+    """Runs the scenario's strategy on any Grid, virtual or real, until its rounds are done or its target is reached.
+
+    `on_version` is told of every version of the global model. Raises RoundError if nobody answers in a round, and
+    ScenarioError if the scenario limits virtual time, which a real Grid does not have.
+    """
+    scenario = world.blueprint.scenario
+    training, stop, every = scenario.training, scenario.stop, scenario.evaluation.every
+    if stop.virtual_time is not None and not isinstance(grid, VirtualTimeGrid):
+        raise ScenarioError("a real federation has no virtual time to stop at: use rounds or target_accuracy", ("stop", "virtual_time"))
+
+    def version(number: int, arrays: ArrayRecord, lost_mass: float) -> None:
+        trainable = vector_of(arrays)
+        quality = quality_of(world, trainable) if number % every == 0 or number == stop.rounds else None
+        on_version(ModelVersion(number, trainable, quality, lost_mass))
+        if stop.target_accuracy is not None and quality and (quality.accuracy or 0.0) >= stop.target_accuracy:
+            raise _TargetReached
+
+    config = ConfigRecord({LOCAL_STEPS: training.local_steps, LEARNING_RATE: training.optimizer.learning_rate})
+    initial = array_record(world.flat.read())
+    with _seeded(world.blueprint.streams.integer("cohort")), suppress(_TargetReached):
+        scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version)
+
+
+@one_thread()
+def quality_of(world: World, trainable: Vector) -> Quality:
+    """What the model with these trainable values is worth on the test set."""
+    world.flat.load(trainable)
+    return evaluate(world.flat, world.test)
+
+
+def model_of(world: World, trainable: Vector) -> dict[str, np.ndarray]:
+    """Copies of all tensors of the model with these trainable values, by name."""
+    world.flat.load(trainable)
+    return {name: value.numpy(force=True).copy() for name, value in world.flat.network.state_dict().items()}
+
+
+def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
+    """The scenario's Flower ClientApp. It finds its device by the node's `partition-id` and keeps nothing of its own.
+
+    A message to a node whose `partition-id` is no device of the fleet, or a device that training does not fit, fails
+    with a ScenarioError.
+    """
+    scenario = world.blueprint.scenario
+    stochastic = any(isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in world.flat.network.modules())
+    by_number = {participant.traits.number: participant for participant in world.included}
+
+    def learner_of(context: Context) -> LocalLearner:
+        number = partition_id(context)
+        if number not in by_number:
+            fleet = len(world.participants)
+            raise ScenarioError(
+                f"partition-id {number}: the fleet has devices 0 to {fleet - 1}, and training fits {len(by_number)} of them; "
+                "start a SuperNode for each that fits, with its own partition-id",
+                ("fleet",),
+            )
+        participant = by_number[number]
+        return LocalLearner(
+            number=number,
+            flat=world.flat,
+            examples_of_all=world.train,
+            batches=participant.batches,
+            optimizer=scenario.training.optimizer,
+            observer=observe,
+            stochastic=stochastic or scenario.model.kind == "python",
+        )
+
+    @one_thread()
+    def answer(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+        return scenario.strategy.answer(content, state, learner)
+
+    return client_app(answer, learner_of)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    # Flower's strategies sample devices with Python's global generator
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
