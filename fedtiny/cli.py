@@ -55,12 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", _INTERRUPTED)
+        code = _INTERRUPTED
     except InputError as error:
         return _fail(str(error), 2)
     except (ExperimentError, OSError) as error:
         return _fail(str(error), 1)
-    return code if isinstance(code, int) else 0
+    if code == _INTERRUPTED:
+        return _fail("interrupted", code)
+    return code or 0
 
 
 @app.callback(invoke_without_command=True)
@@ -153,13 +155,9 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where to write; several: runs/comparison.", show_default=False)] = None,
 ) -> None:
     """Draw the report of a run or a sweep again, or several runs side by side, from their folders alone."""
-    from fedtiny.reports.page import write_report, write_sweep_report
-    from fedtiny.results.sweep import is_sweep
+    from fedtiny.reports.page import write_report
 
-    if len(folders) == 1 and is_sweep(folders[0]):
-        typer.echo(f"report: {write_sweep_report(folders[0], out or folders[0])}")
-    else:
-        typer.echo(f"report: {write_report(folders, out or (folders[0] if len(folders) == 1 else _RUNS / 'comparison'))}")
+    typer.echo(f"report: {write_report(folders, out or (folders[0] if len(folders) == 1 else _RUNS / 'comparison'))}")
 
 
 @app.command(epilog="Example: fedtiny memory '{kind: mobilenet_v2, width: 0.35}' --input 3,96,96 --update tinytl --json")
@@ -268,7 +266,7 @@ def _print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
 @contextmanager
 def _bar(quiet: bool, *more: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), *(TextColumn(text) for text in more), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
         yield bar
 
 

@@ -35,7 +35,7 @@ class Home(Part):
     address: str | Cat = "here"
     walk: Seconds = 0.0
     size: int | Literal["large"] = 1
-    named: dict[str, AnyPet] = {}
+    named: dict[str, AnyPet] | None = None
 
 
 Dog.model_rebuild()
