@@ -77,13 +77,12 @@ def _written(value: float | None, scales: Sequence[Scale], zero: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three digits, never in powers of ten above one: 1234 is "1,234", 12.34 is "12.3"."""
+    """A number with three digits, never in powers of ten above one: 1234 is "1,234", 12.34 "12.3", 23.04 "23.0", 23 "23"."""
     if value is None or not math.isfinite(value):
         return NONE
-    rounded = float(f"{value:.3g}")
-    if abs(rounded) >= 1000 or rounded == int(rounded):
+    if abs(float(f"{value:.3g}")) >= 1000 or value == int(value):
         return f"{value:,.0f}".replace("-", _MINUS)
-    return f"{value:.3g}".replace("-", _MINUS)
+    return f"{value:#.3g}".rstrip(".").replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:
@@ -99,3 +98,12 @@ def percent(value: float | None) -> str:
 def ratio(value: float | None) -> str:
     """A ratio: "3.3 ×"; a dash for None."""
     return NONE if value is None or not math.isfinite(value) else f"{number(value)}{_SPACE}×"
+
+
+def spread(mean: float, half_width: float | None) -> str:
+    """A mean with half its interval, both with the decimals of the mean: "74.1 ± 0.7"; the mean alone for None."""
+    text = number(mean)
+    if half_width is None:
+        return text
+    decimals = len(text.partition(".")[2])
+    return f"{text} ± {half_width:,.{decimals}f}" if half_width else f"{text} ± 0"

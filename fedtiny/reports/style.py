@@ -19,6 +19,10 @@ INK: Final = "#1f2328"
 SOFT: Final = "#6a737d"
 RULE: Final = "#d8dde3"
 PAPER: Final = "#ffffff"
+FADED: Final = "#d3d8de"
+ON_LIGHT, ON_DARK = "#16191d", "#fefefe"
+PAGE_COLORS: Final = {INK: "var(--ink)", SOFT: "var(--soft)", RULE: "var(--rule)", PAPER: "var(--paper)", FADED: "var(--faded)"}
+"""What a page recolours for its dark mode; ON_LIGHT and ON_DARK stand on colours that do not change."""
 
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE: Final = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
@@ -29,7 +33,7 @@ ACTIVITY_COLORS: Final = {
     "train": GREEN,
     "evaluate": PURPLE,
     "stall": VERMILLION,
-    "idle": "#d3d8de",
+    "idle": FADED,
     "offline": PAPER,
     "download": BLUE,
     "upload": ORANGE,

@@ -59,7 +59,7 @@ def _draw_block(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
                 row, 100 * part, 0.66, 100 * left, color=style.ACTIVITY_COLORS[kind], hatch=_hatch(kind), edgecolor=style.SOFT, linewidth=0
             )
             if part >= _LEAST_LABELLED:
-                color = style.INK if kind in _LIGHT else style.PAPER
+                color = style.INK if kind in _LIGHT else style.ON_DARK
                 axes.annotate(
                     f"{100 * part:.0f}", (100 * (left + part / 2), row), color=color, fontsize=6.5, ha="center", va="center_baseline"
                 )

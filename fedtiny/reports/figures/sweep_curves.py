@@ -23,7 +23,7 @@ from fedtiny.results.sweep import Combination, SweepResult
 _PANEL_HEIGHT: Final = 1.75
 _COLUMNS: Final = 3
 _MOST_PANELS: Final = 9
-_BRIGHTEST: Final = 0.9
+_DARKEST, _BRIGHTEST = 0.15, 0.85
 
 
 @style.paper()
@@ -59,7 +59,7 @@ def _colors(values: Sequence[str]) -> dict[str, Any]:
     """Shades from dark to bright for numbers, told apart by hue where the values have no order."""
     if any(numeric_value(value) is None for value in values):
         return {value: style.CYCLE[place % len(style.CYCLE)] for place, value in enumerate(values)}
-    shades = np.linspace(0.0, _BRIGHTEST, len(values))
+    shades = np.linspace(_DARKEST, _BRIGHTEST, len(values))
     return {value: matplotlib.colormaps["viridis"](shade) for value, shade in zip(values, shades, strict=True)}
 
 

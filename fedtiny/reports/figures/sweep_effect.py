@@ -29,7 +29,7 @@ def draw(sweep: SweepResult) -> Figure | None:
         return None
     others = tuple(axis for axis in sweep.axes if axis != places.across)
     lines = [part for part in panels(sweep, others) if any(cell.status == "done" for cell in part[1])][:_MOST_LINES]
-    figure = style.new_figure(style.TWO_COLUMNS * 0.72, 2.5 + _LEGEND_ROW * len(lines) * bool(others))
+    figure = style.new_figure(style.TWO_COLUMNS, 2.6 + _LEGEND_ROW * len(lines) * bool(others))
     axes = figure.subplots()
     columns = ordered_values(sweep, places.across)
     position = list(sweep.axes).index(places.across)

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from fedtiny.reports import style
 from fedtiny.reports.measure import Measure, measured
-from fedtiny.reports.quantities import number
+from fedtiny.reports.quantities import spread
 from fedtiny.reports.sweep_axes import Layout, layout, ordered_values, panels, value_label
 from fedtiny.results.metrics import Interval
 from fedtiny.results.sweep import Combination, SweepResult
@@ -76,7 +76,7 @@ def _draw_cell(axes: Axes, column: int, row: int, combination: Combination, meas
         Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=color or style.PAPER, edgecolor=border, hatch=hatch, linewidth=0.6)
     )
     text = _cell_text(combination, interval, measure)
-    ink = style.INK if color is None or _is_light(color) else style.PAPER
+    ink = style.INK if color is None else style.ON_LIGHT if _is_light(color) else style.ON_DARK
     backing = {"facecolor": style.PAPER, "linewidth": 0, "pad": 1.5} if hatch else None
     axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink, bbox=backing, linespacing=1.25)
 
@@ -89,9 +89,9 @@ def _cell_text(combination: Combination, interval: Interval | None, measure: Mea
     if interval is None:
         best = combination.interval("accuracy")
         return "never" if best is None else f"never\n(ends at {100 * best.mean:.1f} %)"
-    spread = "" if interval.half_width is None else f" ± {number(measure.scale(interval.half_width))}"
+    half_width = None if interval.half_width is None else measure.scale(interval.half_width)
     few = "" if interval.count == len(combination.rows) else f"\n{interval.count} of {len(combination.rows)} seeds"
-    return f"{number(measure.scale(interval.mean))}{spread}{few}"
+    return f"{spread(measure.scale(interval.mean), half_width)}{few}"
 
 
 def _is_light(color: tuple[float, float, float, float]) -> bool:

@@ -1,0 +1,140 @@
+"""Reports: one self-contained HTML page and its figures as files, drawn from run folders alone.
+
+A figure is a file in figures/ with a function `draw`, and one line below. Figures stand in the page as SVG; they also lie
+beside it as SVG and PNG, for papers. Nothing of the host enters, so the same folders give the same bytes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from fedtiny.errors import FolderError
+from fedtiny.reports import style
+from fedtiny.reports.blocks import Page, Picture
+from fedtiny.reports.figures import (
+    learning_over_bytes,
+    learning_over_energy,
+    learning_over_rounds,
+    learning_over_time,
+    memory,
+    processor_time,
+    sweep_curves,
+    sweep_effect,
+    sweep_heat_map,
+    timeline,
+)
+from fedtiny.reports.inline_svg import inline_svg
+from fedtiny.reports.sections import comparison_page, run_page, sweep_page
+from fedtiny.results.files import replace_file
+from fedtiny.results.folder import read_run
+from fedtiny.results.record import RunResult
+from fedtiny.results.sweep import SweepResult, is_sweep, read_sweep
+
+REPORT_FILE: Final = "report.html"
+FIGURES_FOLDER: Final = "figures"
+
+
+@dataclass(frozen=True)
+class RunFigure:
+    """A figure of runs: its name, how it is drawn, its caption, and whether it takes the page's full width."""
+
+    name: str
+    draw: Callable[[Sequence[RunResult]], Figure | None]
+    caption: str
+    wide: bool = False
+
+
+RUN_FIGURES: Final = (
+    RunFigure("learning_over_rounds", learning_over_rounds.draw, "Accuracy and loss over rounds: what the algorithm does."),
+    RunFigure("learning_over_time", learning_over_time.draw, "Accuracy and loss over virtual time: what one waits for."),
+    RunFigure("learning_over_bytes", learning_over_bytes.draw, "Accuracy and loss over the bytes that all devices sent and received."),
+    RunFigure(
+        "learning_over_energy", learning_over_energy.draw, "Accuracy and loss over the joules of the whole fleet, idle devices included."
+    ),
+    RunFigure("timeline", timeline.draw, "Downlink (above), processor and uplink (below) of some devices of every class.", wide=True),
+    RunFigure("processor_time", processor_time.draw, "Where the processors' time goes, by device class, over the whole run.", wide=True),
+    RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
+)
+SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves")
+
+
+def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
+    """Write report.html and figures/ into `out` and give the path of report.html.
+
+    One run gives its own page, several runs a comparison with the first of them, one sweep the sweep's page. Raises
+    FolderError if a folder is none of these, or if a sweep is to stand beside others.
+    """
+    places = [Path(folder) for folder in folders]
+    if not places:
+        raise FolderError("name at least one run folder to report on")
+    if len(places) == 1 and is_sweep(places[0]):
+        return write_sweep_report(places[0], out)
+    results = _named_apart([read_run(place) for place in places], places)
+    figures = {figure.name: (drawn, figure.caption, figure.wide) for figure in RUN_FIGURES if (drawn := figure.draw(results)) is not None}
+    pictures = _write_figures(figures, Path(out))
+    page = run_page(results[0], pictures) if len(results) == 1 else comparison_page(results, pictures)
+    return _write_page(page, Path(out))
+
+
+def write_sweep_report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write report.html and figures/ of a sweep, into its own folder unless `out` names another, and give the path of report.html."""
+    sweep = read_sweep(folder)
+    runs = _runs_of(sweep, Path(folder))
+    place = Path(folder if out is None else out)
+    drawn = {
+        "sweep_heat_map": (sweep_heat_map.draw(sweep), "Every cell of the sweep: mean over the seeds ± half its 95 % interval."),
+        "sweep_effect": (
+            sweep_effect.draw(sweep),
+            "What one axis does; bars are 95 % intervals, an open triangle is a cell that never reached the target.",
+        ),
+        "sweep_curves": (sweep_curves.draw(sweep, runs), "Accuracy over virtual time of every cell, one line for each seed."),
+    }
+    pictures = _write_figures({name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}, place)
+    return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
+
+
+def _runs_of(sweep: SweepResult, folder: Path) -> dict[str, RunResult]:
+    done = [row["cell"] for row in sweep.cells.to_pylist() if row["status"] == "done" and row["cell"] in sweep.folders]
+    return {cell: read_run(folder / sweep.folders[cell]) for cell in done}
+
+
+def _named_apart(results: Sequence[RunResult], places: Sequence[Path]) -> list[RunResult]:
+    """The runs under names that tell them apart: their own, else those of their folders, else numbered."""
+    for names in ([result.name for result in results], [place.resolve().name for place in places]):
+        if len(set(names)) == len(names):
+            return [replace(result, name=name) for result, name in zip(results, names, strict=True)]
+    return [replace(result, name=f"{result.name} #{place}") for place, result in enumerate(results, start=1)]
+
+
+def _write_figures(figures: dict[str, tuple[Figure, str, bool]], out: Path) -> dict[str, Picture]:
+    """Writes every figure as SVG and PNG, removes those of an earlier report that have gone, and gives them for the page."""
+    pictures = {}
+    for name, (figure, caption, wide) in figures.items():
+        svg = style.svg_text(figure)
+        replace_file(out / FIGURES_FOLDER / f"{name}.svg", svg.encode())
+        replace_file(out / FIGURES_FOLDER / f"{name}.png", style.png_bytes(figure))
+        pictures[name] = Picture(name, inline_svg(svg, name, caption, style.PAGE_COLORS), caption, wide)
+    _remove_others(out / FIGURES_FOLDER, figures)
+    return pictures
+
+
+def _remove_others(folder: Path, kept: Iterable[str]) -> None:
+    for name in {*(figure.name for figure in RUN_FIGURES), *SWEEP_FIGURES} - set(kept):
+        for ending in ("svg", "png"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+
+def _write_page(page: Page, out: Path) -> Path:
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    css = Markup((here / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    html = environment.get_template("report.html.jinja").render(page=page, css=css)
+    replace_file(out / REPORT_FILE, (html + "\n").encode())
+    return out / REPORT_FILE

@@ -1,0 +1,107 @@
+"""The pages of a run, of several runs side by side and of a sweep: which sections they have and what stands in them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fedtiny.reports.blocks import Block, Listing, Page, Picture, Section, Sentences, Table, Tile
+from fedtiny.reports.citations import citation_blocks
+from fedtiny.reports.description import differences_table, parts_table
+from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
+from fedtiny.reports.quantities import count, percent
+from fedtiny.reports.sweep_tables import cells_table
+from fedtiny.reports.tables import comparison_table, devices_table, fleet_table, ladder_table, rounds_table, tiles, totals_table
+from fedtiny.results.metrics import Target, common_target
+from fedtiny.results.record import RunResult
+from fedtiny.results.sweep import SweepResult, combinations
+
+Pictures = Mapping[str, Picture]
+
+_LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
+_LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
+_TIME_TEXT: Final = "What devices do in a window from the middle of the run. Narrow bars are waiting; a slanted stroke is a message on its way, and its width is the latency."
+
+
+def run_page(result: RunResult, pictures: Pictures) -> Page:
+    """The page of one run."""
+    ladder = ladder_table(result)
+    sections = (
+        Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
+        Section("Time to accuracy", "When the global model first reached each accuracy.", (ladder,) if ladder else ()),
+        Section("Where the time goes", _TIME_TEXT, _chosen(pictures, ("timeline", "processor_time"))),
+        Section("Fleet and memory", "", (fleet_table(result), *_chosen(pictures, ("memory",)))),
+        Section("Devices", "", (devices_table(result),)),
+        Section("Rounds", "Bytes and energy add up from the start of the run.", (rounds_table(result),)),
+        Section("Scenario", "", (parts_table(result.scenario_yaml), Listing("The resolved scenario", result.scenario_yaml))),
+        *_closing([result]),
+    )
+    return Page("Run", result.name, run_headline(result), tiles(result), _filled(sections))
+
+
+def comparison_page(results: Sequence[RunResult], pictures: Pictures) -> Page:
+    """The page of several runs side by side; the first one is what the others are compared with."""
+    target = common_target([result.summary.get("target_accuracy") for result in results], [result.rounds for result in results])
+    differences = differences_table([result.name for result in results], [result.scenario_yaml for result in results])
+    listings = tuple(Listing(f"The resolved scenario of {result.name}", result.scenario_yaml) for result in results)
+    sections = (
+        Section("To the target", "", _target_blocks(results, target)),
+        Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
+        Section("Where the time goes", f"{_TIME_TEXT} All runs on the same time scale.", _chosen(pictures, ("timeline", "processor_time"))),
+        Section("Memory", "", _chosen(pictures, ("memory",))),
+        Section("What differs", "The keys of the scenarios that are not the same.", (differences,) if differences else ()),
+        Section("Scenarios", "", listings),
+        *_closing(results),
+    )
+    names = ", ".join(result.name for result in results)
+    return Page(f"{len(results)} runs side by side", names, comparison_headline(results, target), (), _filled(sections))
+
+
+def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures) -> Page:
+    """The page of a sweep; `runs` are those of its finished cells."""
+    cells = combinations(sweep)
+    states = tuple(
+        Tile(status, count(sum(cell.status == status for cell in cells)), "combinations") for status in ("done", "infeasible", "failed")
+    )
+    head = (*states, Tile("seeds", count(len(sweep.seeds)), "per combination"), Tile("target", percent(sweep.target_accuracy), "accuracy"))
+    axes = Table(("axis", "values"), tuple((axis, " · ".join(values)) for axis, values in sweep.axes.items()), text_columns=2)
+    seeds_text = "Means over the seeds and their 95 % confidence intervals (Student t)."
+    sections = (
+        Section("Map", seeds_text, _chosen(pictures, ("sweep_heat_map",))),
+        Section("Effect", "", _chosen(pictures, ("sweep_effect",))),
+        Section("Curves", "", _chosen(pictures, ("sweep_curves",))),
+        Section("Cells", seeds_text, (cells_table(sweep),)),
+        Section("Scenario", "", (axes, parts_table(sweep.scenario_yaml), Listing("The scenario", sweep.scenario_yaml))),
+        *_closing(runs),
+    )
+    return Page("Sweep", sweep.name, sweep_headline(sweep), head, _filled(sections))
+
+
+def _target_blocks(results: Sequence[RunResult], target: Target | None) -> tuple[Block, ...]:
+    compared = () if target is None else (comparison_table(results, target),)
+    return (*compared, totals_table(results))
+
+
+def _closing(results: Sequence[RunResult]) -> tuple[Section, ...]:
+    notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
+    return (
+        Section("Notes", "", (Sentences(notes),) if notes else ()),
+        Section("Made with", "Host times are in run.json; nothing here depends on them.", _provenance(results)),
+        Section("Please cite", "", citation_blocks(results)),
+    )
+
+
+def _provenance(results: Sequence[RunResult]) -> tuple[Block, ...]:
+    """Seeds and versions: what the numbers depend on, and nothing of the host, so that the page is the same everywhere."""
+    rows: dict[tuple[str, str], None] = {}
+    for result in results:
+        versions = result.provenance.get("versions", {})
+        seeds = {"seed": result.provenance["seed"]} if "seed" in result.provenance else {}
+        rows |= {(str(name), str(value)): None for name, value in (seeds | versions).items()}
+    return (Table(("", ""), tuple(rows), text_columns=2),) if rows else ()
+
+
+def _chosen(pictures: Pictures, names: Sequence[str]) -> tuple[Picture, ...]:
+    return tuple(pictures[name] for name in names if name in pictures)
+
+
+def _filled(sections: Sequence[Section]) -> tuple[Section, ...]:
+    return tuple(section for section in sections if section.blocks)
