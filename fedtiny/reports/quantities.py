@@ -105,5 +105,5 @@ def spread(mean: float, half_width: float | None) -> str:
     text = number(mean)
     if half_width is None:
         return text
-    decimals = len(text.partition(".")[2])
-    return f"{text} ± {half_width:,.{decimals}f}" if half_width else f"{text} ± 0"
+    half = f"{half_width:,.{len(text.partition('.')[2])}f}"
+    return f"{text} ± {half if float(half.replace(',', '')) else 0}"

@@ -18,7 +18,7 @@ Pictures = Mapping[str, Picture]
 
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
-_TIME_TEXT: Final = "What devices do in a window from the middle of the run. Narrow bars are waiting; a slanted stroke is a message on its way, and its width is the latency."
+_TIME_TEXT: Final = "A window from the middle of the run. Narrow bars are waiting; a slanted stroke is a message on its way."
 
 
 def run_page(result: RunResult, pictures: Pictures) -> Page:
@@ -96,7 +96,7 @@ def _provenance(results: Sequence[RunResult]) -> tuple[Block, ...]:
         versions = result.provenance.get("versions", {})
         seeds = {"seed": result.provenance["seed"]} if "seed" in result.provenance else {}
         rows |= {(str(name), str(value)): None for name, value in (seeds | versions).items()}
-    return (Table(("", ""), tuple(rows), text_columns=2),) if rows else ()
+    return (Table(("what", "value"), tuple(rows), text_columns=2),) if rows else ()
 
 
 def _chosen(pictures: Pictures, names: Sequence[str]) -> tuple[Picture, ...]:

@@ -21,13 +21,20 @@ RULE: Final = "#d8dde3"
 PAPER: Final = "#ffffff"
 FADED: Final = "#d3d8de"
 ON_LIGHT, ON_DARK = "#16191d", "#fefefe"
-PAGE_COLORS: Final = {INK: "var(--ink)", SOFT: "var(--soft)", RULE: "var(--rule)", PAPER: "var(--paper)", FADED: "var(--faded)"}
-"""What a page recolours for its dark mode; ON_LIGHT and ON_DARK stand on colours that do not change."""
-
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE: Final = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
 DASHES: Final = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.6, 1.2, 1.6)), "-", (0, (5, 1.6)))
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+
+PAGE_COLORS: Final = {
+    INK: "var(--ink)",
+    SOFT: "var(--soft)",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+    FADED: "var(--faded)",
+    BLUE: "var(--blue)",
+}
+"""What a page recolours for its dark mode; ON_LIGHT and ON_DARK stand on colours that do not change."""
 
 ACTIVITY_COLORS: Final = {
     "train": GREEN,
