@@ -171,7 +171,15 @@ def decide(scenario: Scenario, participants: list[Participant]) -> None:
     excluded = [participant for participant in participants if not participant.fits]
     if not excluded:
         return
-    if scenario.on_out_of_memory == "exclude" and len(excluded) < len(participants):
+    left = len(participants) - len(excluded)
+    if scenario.on_out_of_memory == "exclude" and left:
+        wanted = scenario.strategy.wanted_nodes
+        if left < wanted:
+            raise InfeasibleError(
+                f"the strategy waits for {wanted} devices, but training fits {left} of {len(participants)}: lower min_available_nodes "
+                "and min_train_nodes, or what training takes (fedtiny memory)",
+                ("strategy",),
+            )
         return
     first = excluded[0]
     needed, ledger = first.ledger.total_bytes, first.ledger

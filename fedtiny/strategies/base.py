@@ -71,6 +71,11 @@ class Strategy(Part):
         return max(int(nodes * self.fraction_train), self.min_train_nodes)
 
     @property
+    def wanted_nodes(self) -> int:
+        """How many devices must take part before the first round begins."""
+        return max(self.min_available_nodes, self.min_train_nodes)
+
+    @property
     def weight_key(self) -> str:
         """The key in a reply's metrics by which clients are weighted."""
         return NUM_EXAMPLES if self.weighting == "examples" else UNIFORM_WEIGHT

@@ -42,6 +42,7 @@ from pydantic import Field
 from fedtiny.federation.client_work import Learner
 from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
 from fedtiny.strategies.base import EvaluateFunction, Strategy
+from fedtiny.strategies.collect import wait_for_nodes
 from fedtiny.strategies.dga_client import LEARNING_RATE, answer
 from fedtiny.strategies.dga_server import DGAServer, Rules
 
@@ -67,6 +68,7 @@ class DGA(Strategy):
     ) -> None:
         """Runs DGA's server; `train_config` also holds `learning-rate` (eta). See `Strategy.start`."""
         start, steps, rate = vector_of(initial_arrays), cast(int, train_config[LOCAL_STEPS]), cast(float, train_config[LEARNING_RATE])
+        wait_for_nodes(grid, self.wanted_nodes)
         server = DGAServer(self._rules(steps, rate), grid, start, num_rounds)
         evaluate_fn(0, initial_arrays, 0.0)
         server.push_start()

@@ -1,5 +1,6 @@
 """DGA's server half: who is asked what, and the averages (see dga.py for the algorithm)."""
 
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PAR
 from fedtiny.strategies.base import no_replies
 from fedtiny.strategies.collect import now, wait_for
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, LOST, PIECE, STARTS
+
+_log = logging.getLogger("flwr")
 
 Piece = Literal["before", "after", "whole"]
 
@@ -198,6 +201,7 @@ class DGAServer:
         for reply in replies:
             piece = pieces[reply.metadata.reply_to_message_id]
             if reply.has_error():
+                _log.warning("round %d: node %d failed: %s", piece.round, piece.node, reply.error.reason)
                 self._failed(piece)
                 continue
             metrics = cast(MetricRecord, reply.content[METRICS])

@@ -25,6 +25,8 @@ from fedtiny.federation.records import (
     vector_of,
 )
 from fedtiny.strategies.base import EvaluateFunction, Strategy, no_replies
+from fedtiny.strategies.collect import wait_for_nodes
+
 
 class FedAvg(Strategy):
     """Federated averaging: every round, the asked clients train from the global model and the server averages them."""
@@ -40,6 +42,7 @@ class FedAvg(Strategy):
         evaluate_fn: EvaluateFunction,
     ) -> None:
         """Runs Flower's FedAvg; see `Strategy.start`."""
+        wait_for_nodes(grid, self.wanted_nodes)
         flower = FlowerFedAvg(
             fraction_train=self.fraction_train,
             fraction_evaluate=0.0,
@@ -81,6 +84,4 @@ class FedAvg(Strategy):
 
 def client_metrics(learner: Learner, loss: float) -> MetricRecord:
     """What a client tells about its work beside the arrays."""
-    return MetricRecord(
-        {NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss}
-    )
+    return MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})
