@@ -13,20 +13,40 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from fedtiny.experiment import run
+    from fedtiny.flower_app import ModelVersion, client_app_of, model_of, serve
+    from fedtiny.preparation import prepare
     from fedtiny.reports.page import write_report
     from fedtiny.results.folder import read_run, write_run
     from fedtiny.results.record import RunResult
     from fedtiny.scenario.files import load_scenario
     from fedtiny.scenario.schema import Scenario
 
-__all__ = ["RunResult", "Scenario", "load_scenario", "read_run", "run", "write_report", "write_run"]
+__all__ = [
+    "ModelVersion",
+    "RunResult",
+    "Scenario",
+    "client_app_of",
+    "load_scenario",
+    "model_of",
+    "prepare",
+    "read_run",
+    "run",
+    "serve",
+    "write_report",
+    "write_run",
+]
 
 _HOMES: Final = {
+    "ModelVersion": "fedtiny.flower_app",
     "RunResult": "fedtiny.results.record",
     "Scenario": "fedtiny.scenario.schema",
+    "client_app_of": "fedtiny.flower_app",
     "load_scenario": "fedtiny.scenario.files",
+    "model_of": "fedtiny.flower_app",
+    "prepare": "fedtiny.preparation",
     "read_run": "fedtiny.results.folder",
     "run": "fedtiny.experiment",
+    "serve": "fedtiny.flower_app",
     "write_report": "fedtiny.reports.page",
     "write_run": "fedtiny.results.folder",
 }

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import simpy
 import torch
-from flwr.app import UserConfig
-from flwr.clientapp import ClientApp
+from flwr.app import Context, Message, UserConfig
 
 from fedtiny.costs.compute import step_macs, step_seconds
 from fedtiny.design.pretraining import save_values
@@ -113,7 +112,9 @@ def _evaluate_last(world: World, history: _History) -> None:
         history.versions[-1] = replace(last, quality=quality_of(world, history.last))
 
 
-def virtual_grid(world: World, app: ClientApp, trace: Trace, run_config: UserConfig | None = None) -> VirtualTimeGrid:
+def virtual_grid(
+    world: World, app: Callable[[Message, Context], Message], trace: Trace, run_config: UserConfig | None = None
+) -> VirtualTimeGrid:
     """A Grid in virtual time whose nodes are the scenario's devices and answer with `app`, a client app of this scenario.
 
     What happens is written to `trace`; `run_config` is what the app finds in its context.

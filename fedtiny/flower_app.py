@@ -46,21 +46,24 @@ class _TargetReached(Exception):  # noqa: N818  (it ends a run as planned; it is
     """The model is as good as the scenario wants it."""
 
 
-def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) -> None:
+def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) -> ModelVersion:
     """Runs the scenario's strategy on any Grid, virtual or real, until its rounds are done or its target is reached.
 
-    `on_version` is told of every version of the global model. Raises RoundError if nobody answers in a round, and
-    ScenarioError if the scenario limits virtual time, which a real Grid does not have.
+    `on_version` is told of every version of the global model; the last one is returned. Raises RoundError if nobody
+    answers in a round, and ScenarioError if the scenario limits virtual time, which a real Grid does not have.
     """
     scenario = world.blueprint.scenario
     training, stop, every = scenario.training, scenario.stop, scenario.evaluation.every
     if stop.virtual_time is not None and not isinstance(grid, VirtualTimeGrid):
         raise ScenarioError("a real federation has no virtual time to stop at: use rounds or target_accuracy", ("stop", "virtual_time"))
 
+    last: list[ModelVersion] = []
+
     def version(number: int, arrays: ArrayRecord, lost_mass: float) -> None:
         trainable = vector_of(arrays)
         quality = quality_of(world, trainable) if number % every == 0 or number == stop.rounds else None
-        on_version(ModelVersion(number, trainable, quality, lost_mass))
+        last[:] = [ModelVersion(number, trainable, quality, lost_mass)]
+        on_version(last[0])
         if stop.target_accuracy is not None and quality and (quality.accuracy or 0.0) >= stop.target_accuracy:
             raise _TargetReached
 
@@ -68,6 +71,7 @@ def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) 
     initial = array_record(world.flat.read())
     with _seeded(world.blueprint.streams.integer("cohort")), suppress(_TargetReached):
         scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version)
+    return last[0]
 
 
 @one_thread()

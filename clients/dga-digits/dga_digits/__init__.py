@@ -1,0 +1,1 @@
+"""Delayed gradient averaging on handwritten digits, as a Flower app."""
