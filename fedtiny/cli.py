@@ -291,7 +291,8 @@ def _sweep_progress(quiet: bool, cells: int) -> Iterator[Callable[[Any, Any], No
         def tell(cell: Any, outcome: Any) -> None:
             if outcome.status != "done":
                 where = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
-                bar.console.print(f"{cell.id} {where}: {outcome.status}: {outcome.reason}", markup=False, highlight=False)
+                reason = outcome.reason.strip().rpartition("\n")[2]  # of a traceback, the error
+                bar.console.print(f"{cell.id} {where}: {outcome.status}: {reason}", markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
 
         yield tell
