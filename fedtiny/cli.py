@@ -203,9 +203,9 @@ def catalog(
 @app.command(epilog="Example: fedtiny schema > scenario.schema.json")
 def schema() -> None:
     """The JSON schema of a scenario, for editors."""
-    from fedtiny.scenario.reference import scenario_schema
+    from fedtiny.scenario.reference import editor_schema
 
-    _print_json(scenario_schema())
+    _print_json(editor_schema())
 
 
 @app.command(epilog="Example: fedtiny init mine && fedtiny run mine.yaml")

@@ -15,6 +15,23 @@ def scenario_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
 
 
+def editor_schema() -> dict[str, Any]:
+    """The JSON schema for editors, which also allows a kind alone where a part stands: `update: full`."""
+    return dict(_with_kinds_alone(scenario_schema()))
+
+
+def _with_kinds_alone(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_kinds_alone(inner) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    inner = {key: _with_kinds_alone(value) for key, value in node.items()}
+    if "discriminator" not in node:
+        return inner
+    choice = {"anyOf": [{"enum": list(node["discriminator"]["mapping"])}, {"oneOf": node["oneOf"], "discriminator": node["discriminator"]}]}
+    return {**{key: value for key, value in inner.items() if key not in ("oneOf", "discriminator")}, **choice}
+
+
 def kind_of(part: type[Part]) -> str:
     """The word that names a part in a scenario."""
     return str(part.model_fields["kind"].default)

@@ -5,7 +5,7 @@ network or the data (does it fit the memory?) is for the experiment.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SerializeAsAny, Strict, WrapValidator, model_validator
 
@@ -23,7 +23,8 @@ from fedtiny.updates.full import Full
 
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-_LARGEST_SEED = 2**63 - 1
+MOST_DEVICES: Final = 100_000
+_LARGEST_SEED: Final = 2**63 - 1
 
 
 def _given_from_python(value: Any, read: Callable[[Any], AnyModel]) -> Any:
@@ -105,7 +106,7 @@ class Scenario(Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         _check_dga(self.strategy, self.training)
-        _check_enough_devices(self)
+        _check_devices(self)
         return self
 
 
@@ -127,8 +128,10 @@ def _check_dga(strategy: AnyStrategy, training: Training) -> None:
         )
 
 
-def _check_enough_devices(scenario: Scenario) -> None:
+def _check_devices(scenario: Scenario) -> None:
     devices = sum(group.count for group in scenario.fleet)
+    if devices > MOST_DEVICES:
+        raise ScenarioError(f"{devices} devices are too many: a fleet of groups lists each of them, at most {MOST_DEVICES}", ("fleet",))
     for key in ("min_available_nodes", "min_train_nodes"):
         wanted = getattr(scenario.strategy, key)
         if wanted > devices:

@@ -4,13 +4,14 @@ The folder says how the run ended: done, failed (and why) or interrupted. What i
 anything is written, so a wrong scenario leaves no folder behind.
 """
 
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fedtiny import experiment
-from fedtiny.errors import FedTinyError, InputError
+from fedtiny.errors import FedTinyError, FolderError, InputError
 from fedtiny.results.folder import check_replaceable, write_run, write_status
 from fedtiny.results.record import RunResult, RunStatus
 from fedtiny.scenario.files import resolved_yaml
@@ -31,6 +32,7 @@ def run_into(
     else. Raises what went wrong during the run, after the folder was given the status failed or interrupted.
     """
     text = resolved_yaml(scenario)
+    _check_writable(folder)
     check_replaceable(folder, text, overwrite=overwrite)
 
     def ended(status: RunStatus, reason: str | None) -> None:
@@ -48,6 +50,14 @@ def run_into(
         raise
     write_run(result, folder)
     return result
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises FolderError where the results of a long run could not be written in the end."""
+    parents = folder.absolute().parents
+    nearest = next(place for place in parents if place.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise FolderError(f"{folder} cannot be written, because of {nearest}: choose another --out")
 
 
 def reason_of(error: Exception) -> str:

@@ -89,6 +89,7 @@ WRONG = {
         ("delay: 5", "delay: 5, min_available_nodes: 4"),
         "9: strategy.min_available_nodes: waits for 4 devices, but the fleet has 3",
     ),
+    "more devices than can be listed": (("count: 2", "count: 100000"), "10: fleet: 100001 devices are too many"),
     "a file that is not there": (
         ("kind: digits", "kind: npz\n  path: missing.npz"),
         "5: data.path: there is no file ",

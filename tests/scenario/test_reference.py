@@ -1,6 +1,6 @@
 import json
 
-from fedtiny.scenario.reference import describe_part, scenario_schema
+from fedtiny.scenario.reference import describe_part, editor_schema, scenario_schema
 from fedtiny.strategies.dga import DGA
 
 
@@ -36,3 +36,13 @@ def test_a_part_is_described_with_type_default_and_meaning_of_every_key():
         "default": "carry",
         "description": DGA.model_fields["late"].description,
     }
+
+
+def test_editors_accept_a_kind_alone_and_a_whole_part():
+    word, part = editor_schema()["properties"]["update"]["anyOf"]
+    assert word == {"enum": ["bias", "full", "last", "norm_last", "tinytl"]}
+    assert {"$ref": "#/$defs/TinyTL"} in part["oneOf"]
+    assert editor_schema()["properties"]["update"]["description"] == scenario_schema()["properties"]["update"]["description"]
+    optimizer = editor_schema()["$defs"]["Training"]["properties"]["optimizer"]
+    assert optimizer["anyOf"][0] == {"enum": ["adam", "sgd"]}
+    assert optimizer["default"]["kind"] == "sgd"

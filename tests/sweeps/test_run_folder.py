@@ -48,6 +48,14 @@ def test_what_is_no_run_is_never_replaced(tiny, tmp_path):
     assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"
 
 
+def test_a_place_that_cannot_be_written_is_found_before_the_run(tiny, tmp_path):
+    def never(progress):
+        raise AssertionError("it ran")
+
+    with pytest.raises(FolderError, match="because of"):
+        run_into(tiny() / "run", load_scenario(tiny()), progress=never)
+
+
 def test_a_scenario_that_cannot_run_leaves_no_folder(tiny, tmp_path):
     with pytest.raises(InfeasibleError):
         run_into(tmp_path / "run", load_scenario(tiny(), {"device.memory": "1 kB"}))
