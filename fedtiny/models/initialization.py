@@ -19,13 +19,22 @@ _SEEDS = 2**62
 
 def empty_linear(in_features: int, out_features: int) -> nn.Linear:
     """A linear layer without values yet: its constructor would draw from torch's global generator."""
-    return nn.Linear(in_features, out_features, device="meta").to_empty(device="cpu")
+    layer = nn.Linear(in_features, out_features, device="meta")
+    _allocate(layer)
+    return layer
 
 
 def empty_convolution(in_channels: int, out_channels: int, kernel: int, *, stride: int) -> nn.Conv2d:
     """A plain convolution without bias and without values yet, padded by kernel // 2."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta")
-    return layer.to_empty(device="cpu")
+    _allocate(layer)
+    return layer
+
+
+def _allocate(layer: nn.Module) -> None:
+    # Module.to_empty does this too, but imports torch's symbolic shapes first, which takes a second
+    for name, parameter in [*layer.named_parameters()]:
+        setattr(layer, name, nn.Parameter(torch.empty(parameter.shape)))
 
 
 @torch.no_grad()
