@@ -131,7 +131,7 @@ def virtual_grid(
         environment=environment,
         nodes=nodes,
         client_app=app,
-        effort=effort_of(_step_effort(world)),
+        effort=effort_of(_step_effort(world), strategy.steps_of),
         trace=trace,
         lifetime=float("inf") if strategy.message_lifetime is None else strategy.message_lifetime,
         horizon=float("inf") if stop.virtual_time is None else stop.virtual_time,

@@ -89,6 +89,11 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False) -> Blueprint:
         )
     streams = Streams(scenario.seed)
     facts = scenario.data.facts()
+    if scenario.stop.target_accuracy is not None and not facts.categorical:
+        raise ScenarioError(
+            f"the targets of {facts.name} are numbers and not classes, so there is no accuracy to stop at: use rounds or virtual_time",
+            ("stop", "target_accuracy"),
+        )
     shape = _image_shape(facts)
     lite = scenario.model.wants_lite_residual(scenario.update.trains_lite_residual)
     seed = streams.integer("model", "initial")
@@ -220,9 +225,7 @@ def memory_needs(world: World) -> list[MemoryNeed]:
     return [needs[group] for group in sorted(needs)]
 
 
-def _initial_values(
-    plans: Blueprint, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None
-) -> None:
+def _initial_values(plans: Blueprint, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None) -> None:
     recipe = plans.scenario.model.pretrained
     if isinstance(recipe, str):
         load_values(plans.network, Path(recipe))
@@ -237,7 +240,9 @@ def _initial_values(
         }
         everything = [name for name, _ in plans.network.named_parameters()]
         pretrained_values(
-            plans.network, identity, lambda: pretrain(FlatNetwork(plans.network, everything), train, shares, recipe, plans.streams, progress)
+            plans.network,
+            identity,
+            lambda: pretrain(FlatNetwork(plans.network, everything), train, shares, recipe, plans.streams, progress),
         )
 
 

@@ -91,11 +91,17 @@ def partition_id(context: Context) -> int:
     return int(cast(int, context.node_config[PARTITION_ID]))
 
 
-def effort_of(step_effort: Callable[[int, int], tuple[float, float]]) -> Callable[[Message, Context], Effort]:
-    """What a message will cost: `step_effort(partition id, step)` gives seconds and MACs of one local step."""
+def effort_of(
+    step_effort: Callable[[int, int], tuple[float, float]], steps_of: Callable[[RecordDict, RecordDict], int]
+) -> Callable[[Message, Context], Effort]:
+    """What a message will cost a client.
+
+    `step_effort(partition id, step)` gives seconds and MACs of one local step; `steps_of(content, state)` is the
+    strategy's word on how many the message takes.
+    """
 
     def effort(message: Message, context: Context) -> Effort:
-        first, count = steps_done(context.state) + 1, asked_steps(message.content)
+        first, count = steps_done(context.state) + 1, steps_of(message.content, context.state)
         costs = [step_effort(partition_id(context), step) for step in range(first, first + count)]
         return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs), count)
 

@@ -15,19 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
-from flwr.app import Context, Error, Message, Metadata, RecordDict, UserConfig
+from flwr.app import Context, Message, RecordDict, UserConfig
 from flwr.serverapp import Grid
 
 from fedtiny.errors import ClientError, SimulationError
-from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID, message_of
+from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID
+from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, identified, raised, unavailable
 from fedtiny.federation.records import isolated, message_bytes, payload_bytes, round_of
 from fedtiny.simulation.device import Execution, Process, SimulatedDevice, Work
 from fedtiny.simulation.trace import Kind, Trace
 
 FIRST_NODE_ID = SERVER_NODE_ID + 1
-CLIENT_APP_RAISED = 2
-MESSAGE_UNAVAILABLE = 3
-NODE_UNAVAILABLE = 5
 
 
 class HorizonReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
@@ -92,6 +90,8 @@ class VirtualTimeGrid(Grid):
     _sent: dict[str, _Sent] = field(default_factory=dict)
     _arrived: dict[str, Message] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
+    _closed: int = -1
+    """The last round whose version of the model exists: what comes for it now is late."""
     _count: int = 0
 
     # --- Flower's interface -------------------------------------------------------------------------------------
@@ -104,9 +104,7 @@ class VirtualTimeGrid(Grid):
         """Refused: a simulated run has no entry in a SuperLink."""
         raise SimulationError("a virtual grid has no Flower run record; use context.run_id and context.run_config instead")
 
-    def create_message(  # noqa: PLR0913
-        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
-    ) -> Message:
+    def create_message(self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None) -> Message:
         """An instruction for a node; deprecated in Flower in favour of ``Message(...)``, and the same."""
         return Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
 
@@ -125,7 +123,7 @@ class VirtualTimeGrid(Grid):
             if node_id in self.nodes:
                 bursts.setdefault(node_id, []).append(self._work(message_id))
             else:
-                self._arrived[message_id] = self._error(message_id, NODE_UNAVAILABLE, f"node {node_id} is not part of this fleet")
+                self._arrive(message_id, self._error(message_id, NODE_UNAVAILABLE, f"node {node_id} is not part of this fleet"))
         for node_id, burst in bursts.items():
             self.nodes[node_id].device.accept(burst)
         return ids
@@ -135,7 +133,8 @@ class VirtualTimeGrid(Grid):
         ids = list(message_ids)
         if not any(self._answerable(message_id) for message_id in ids):
             self._await(ids)
-            self._run_until(lambda: len(self._awaited) < len(ids), self.now + self.poll_interval)
+            missing = len(self._awaited)
+            self._run_until(lambda: len(self._awaited) < missing, self.now + self.poll_interval)
         return self._take(ids)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -162,6 +161,7 @@ class VirtualTimeGrid(Grid):
 
     def close_round(self, number: int) -> Participation:
         """Who took part in a round, as of now; the round is then forgotten."""
+        self._closed = number
         asked, contributed = self._asked.pop(number, set()), self._contributed.pop(number, set())
         return Participation(len(contributed), len(asked - contributed))
 
@@ -169,30 +169,20 @@ class VirtualTimeGrid(Grid):
 
     def _register(self, message: Message) -> str:
         self._count += 1
-        message_id, source = str(self._count), message.metadata
-        metadata = Metadata(
-            run_id=RUN_ID,
-            message_id=message_id,
-            src_node_id=SERVER_NODE_ID,
-            dst_node_id=source.dst_node_id,
-            reply_to_message_id="",
-            group_id=source.group_id,
-            created_at=source.created_at,
-            ttl=source.ttl,
-            message_type=source.message_type,
-        )
-        instruction = message_of(metadata, content=isolated(message.content))
+        message_id = str(self._count)
+        instruction = identified(message, message_id)
         number = round_of(instruction.content)
-        self._sent[message_id] = _Sent(source.dst_node_id, number, instruction)
-        self._asked.setdefault(number, set()).add(source.dst_node_id)
+        self._sent[message_id] = _Sent(message.metadata.dst_node_id, number, instruction)
+        self._asked.setdefault(number, set()).add(message.metadata.dst_node_id)
         if math.isfinite(self.lifetime):
             self.environment.process(self._expiry(message_id))
         return message_id
 
     def _expiry(self, message_id: str) -> Process:
+        # as on a SuperLink, a reply that was not fetched in time is gone too
         yield self.environment.timeout(self.lifetime)
         sent = self._sent.get(message_id)
-        if sent is not None and message_id not in self._arrived:
+        if sent is not None:
             sent.wanted = False
             self._arrive(message_id, self._error(message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over"))
 
@@ -213,7 +203,7 @@ class VirtualTimeGrid(Grid):
             if not sent.wanted:
                 return False
             self._arrive(message_id, reply[0])
-            return True
+            return sent.round > self._closed
 
         return Work(
             round=sent.round,
@@ -227,32 +217,21 @@ class VirtualTimeGrid(Grid):
     def _answer(self, instruction: Message, node: Node) -> Message:
         try:
             reply = self.client_app(instruction, node.context)
-        except Exception as error:  # noqa: BLE001  (Flower turns whatever a client app raises into an error reply)
+        except Exception as error:
             if self.raise_client_errors:
                 traits = node.device.traits
                 raise ClientError(
                     f"device {traits.number} ({traits.device.name}) failed in round {round_of(instruction.content)}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            return Message(Error(CLIENT_APP_RAISED, f"{type(error)}:<'{error}'>"), reply_to=instruction)
+            return raised(instruction, error)
         if reply.has_content():
             reply.content = isolated(reply.content)
         return reply
 
     def _error(self, message_id: str, code: int, reason: str) -> Message:
         sent = self._sent.get(message_id)
-        metadata = Metadata(
-            run_id=RUN_ID,
-            message_id=f"error-{message_id}",
-            src_node_id=SERVER_NODE_ID,
-            dst_node_id=SERVER_NODE_ID,
-            reply_to_message_id=message_id,
-            group_id="",
-            created_at=0.0,
-            ttl=1.0,
-            message_type=sent.instruction.metadata.message_type if sent else "train",
-        )
-        return message_of(metadata, error=Error(code, reason))
+        return unavailable(message_id, code, reason, sent.instruction.metadata.message_type if sent else "train")
 
     def _arrive(self, message_id: str, reply: Message) -> None:
         self._arrived[message_id] = reply
@@ -286,10 +265,10 @@ class VirtualTimeGrid(Grid):
 
     def _take(self, message_ids: Iterable[str]) -> list[Message]:
         taken: list[tuple[int, str, Message]] = []
-        for message_id in message_ids:
+        for message_id in dict.fromkeys(message_ids):
             if message_id in self._arrived:
                 sent, reply = self._sent.pop(message_id), self._arrived.pop(message_id)
-                if reply.has_content() and reply.content.array_records:
+                if sent.round > self._closed and reply.has_content() and reply.content.array_records:
                     self._contributed.setdefault(sent.round, set()).add(sent.node_id)
                 taken.append((sent.node_id, message_id, reply))
             elif message_id not in self._sent:
@@ -310,4 +289,3 @@ def node_context(node_id: int, partition: int, partitions: int, run_config: User
         state=RecordDict(),
         run_config=dict(run_config or {}),
     )
-

@@ -82,7 +82,9 @@ def isolated(content: RecordDict) -> RecordDict:
 def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | ConfigRecord | MetricRecord:
     if isinstance(record, ArrayRecord):
         return ArrayRecord({key: copy(array) for key, array in record.items()})
-    return ConfigRecord(dict(record)) if isinstance(record, ConfigRecord) else MetricRecord(dict(record))
+    if isinstance(record, ConfigRecord):
+        return ConfigRecord({key: copy(value) for key, value in record.items()})
+    return MetricRecord({key: copy(value) for key, value in record.items()})
 
 
 def round_of(content: RecordDict) -> int:

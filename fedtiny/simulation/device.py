@@ -135,15 +135,15 @@ class SimulatedDevice:
         previous, replied = self._uplink.last_arrival, self.environment.event()
         self._uplink.last_arrival = replied
         latency = self._uplink.draw_latency()
-        sent = yield from self._transfer(
-            self._uplink, "upload", work.round, execution.reply_bytes, execution.reply_payload_bytes, latency
-        )
+        sent = yield from self._transfer(self._uplink, "upload", work.round, execution.reply_bytes, execution.reply_payload_bytes, latency)
         yield previous
         sent.arrival = self.environment.now
         replied.succeed()
         sent.outcome = "done" if work.deliver() else "late"
 
-    def _transfer(self, link: Link, kind: Kind, number: int, size: int, payload: int, latency: float) -> Generator[simpy.Event, Any, Activity]:
+    def _transfer(
+        self, link: Link, kind: Kind, number: int, size: int, payload: int, latency: float
+    ) -> Generator[simpy.Event, Any, Activity]:
         while True:
             with link.resource.request() as turn:
                 yield turn

@@ -129,18 +129,19 @@ def waiting(trace: Trace, versions: Mapping[int, float], devices: Iterable[int],
         asked = enrolled.get(device, {})
         in_cohort = merged((start, min(versions.get(number, end), end)) for number, start in asked.items())
         work = merged(busy.get(device, []))
-        result += _waits(device, "stall", without(in_cohort, work), rounds.get(device, []))
-        result += _waits(device, "idle", without(without([(0.0, end)], in_cohort), work), rounds.get(device, []))
+        work_rounds = rounds.get(device) or [(0.0, min(asked, default=0))]
+        result += _waits(device, "stall", without(in_cohort, work), work_rounds)
+        result += _waits(device, "idle", without(without([(0.0, end)], in_cohort), work), work_rounds)
     return result
 
 
 def _waits(device: int, kind: Kind, intervals: Sequence[Interval], work: Sequence[tuple[float, int]]) -> list[Activity]:
-    """One activity per interval; its round is that of the work that comes next, or of the last work."""
+    """One activity per interval; its round is that of the work, as (start, round), that comes next, or of the last work."""
     result: list[Activity] = []
     position = 0
     for start, end in intervals:
         while position < len(work) and work[position][0] < end:
             position += 1
-        number = work[min(position, len(work) - 1)][1] if work else 0
+        number = work[min(position, len(work) - 1)][1]
         result.append(Activity(device=device, round=number, kind=kind, start=start, end=end))
     return result

@@ -21,8 +21,8 @@ from fedtiny.units import PositiveSeconds
 EvaluateFunction = Callable[[int, ArrayRecord, float], None]
 """Called with (round, arrays, lost mass) for every version of the global model; round 0 is the initial one.
 
-Lost mass is the sum of the weights p_i of contributions so far that no version will ever contain; 0 for strategies that
-renormalise over those that came."""
+Lost mass is the sum of the weights p_i of contributions so far that no version will ever contain; 0 for FedAvg, whose
+weights are those of the clients that came."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -61,6 +61,10 @@ class Strategy(Part):
     @abstractmethod
     def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
         """The client's half: one piece of work. `state` stays on the client."""
+
+    @abstractmethod
+    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
+        """How many gradients a client with this state will take to answer the message; changes nothing."""
 
     @abstractmethod
     def client_vectors(self, local_steps: int) -> int:

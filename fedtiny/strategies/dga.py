@@ -43,7 +43,7 @@ from fedtiny.federation.client_work import Learner
 from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
 from fedtiny.strategies.base import EvaluateFunction, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
-from fedtiny.strategies.dga_client import LEARNING_RATE, answer
+from fedtiny.strategies.dga_client import LEARNING_RATE, answer, steps_of
 from fedtiny.strategies.dga_server import DGAServer, Rules
 
 
@@ -81,9 +81,13 @@ class DGA(Strategy):
         """The client's half; see dga_client.py."""
         return answer(content, state, learner)
 
+    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
+        """See dga_client.py: none where an earlier message that this one builds on was lost."""
+        return steps_of(content, state)
+
     def client_vectors(self, local_steps: int) -> int:
-        """Own sums under way plus the sum being accumulated; for D = 0 the one sum that waits for its average."""
-        return self.rounds_in_flight(local_steps) + 1
+        """Own sums under way plus the sum being accumulated; where one message is one round, an own sum goes before the next begins."""
+        return self.rounds_in_flight(local_steps) + (0 if self.one_message(local_steps) else 1)
 
     def _rules(self, local_steps: int, rate: float) -> Rules:
         whole = self.one_message(local_steps)

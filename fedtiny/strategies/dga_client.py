@@ -61,27 +61,48 @@ class _Memory:
 
 
 def answer(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
-    """One piece of DGA's work on a client; the reply of *after* and *whole* carries the round's sum of gradients."""
+    """One piece of DGA's work on a client; the reply of *after* and *whole* carries the round's sum of gradients.
+
+    A client that lacks what the piece builds on takes what averages it gets, does not work, and replies no sum.
+    """
     config = config_of(content)
-    memory = _read(state)
+    memory, works = _read(state), _can_work(config, state)
     worker = _Worker(memory, learner, float(cast(float, config[LEARNING_RATE])), steps_done(state), cast(int, config[ROUND]))
     arrays = vector_of(content.array_records[ARRAYS]) if ARRAYS in content else None
+    reply = None
     match cast(Literal["before", "after", "whole"], config[PIECE]):
         case "before":
             worker.receive(arrays, config)
-            worker.open(asked_steps(content))
-            reply = None
+            if works:
+                worker.open(asked_steps(content))
+        case "after" if works:
+            reply = worker.close(asked_steps(content), arrays, config)
         case "after":
-            reply = worker.close(asked_steps(content), worker.correction(arrays, config))
+            worker.apply(arrays, config)
         case "whole":
             worker.receive(arrays, config)
-            reply = worker.whole_round(asked_steps(content), bool(config[AWAITS_AVERAGE]))
+            if works:
+                reply = worker.whole_round(asked_steps(content), bool(config[AWAITS_AVERAGE]))
     record_steps(state, worker.step)
     _write(state, memory)
     metrics = MetricRecord(
         {NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: worker.mean_loss()}
     )
     return RecordDict({METRICS: metrics} if reply is None else {ARRAYS: array_record(reply), METRICS: metrics})
+
+
+def steps_of(content: RecordDict, state: RecordDict) -> int:
+    """How many gradients a client with this state will take: none if it lacks what the piece builds on."""
+    return asked_steps(content) if _can_work(config_of(content), state) else 0
+
+
+def _can_work(config: ConfigRecord, state: RecordDict) -> bool:
+    """False where an earlier message was lost: *after* builds on its *before*, everything else on a model."""
+    record = state.get(_STATE)
+    kept = record if isinstance(record, ConfigRecord) else {}
+    if config[PIECE] == "after":
+        return kept.get("open-round") == config[ROUND]
+    return bool(config.get(STARTS)) or "weights" in kept
 
 
 class _Worker:
@@ -96,14 +117,18 @@ class _Worker:
         self._forget_unfinished_round()
         if config.get(STARTS):
             self._start(arrays, config)
-        elif arrays is not None:
-            correction = self.correction(arrays, config)
-            self._weights()[:] -= self.rate * correction
+        else:
+            self.apply(arrays, config)
         if self.memory.unreported:
             self.learner.observe(self.memory.unreported, self._weights())
             self.memory.unreported = 0
 
-    def correction(self, arrays: Vector | None, config: ConfigRecord) -> Vector:
+    def apply(self, arrays: Vector | None, config: ConfigRecord) -> None:
+        """Applies averages that belong to no update of this message; without a model there is nothing to correct."""
+        if arrays is not None and self.memory.weights is not None:
+            self.memory.weights -= self.rate * self._correction(arrays, config)
+
+    def _correction(self, arrays: Vector | None, config: ConfigRecord) -> Vector:
         """mbar - m^i over the rounds this message covers; own sums that are covered are used up."""
         if arrays is None:
             return np.zeros_like(self._weights())
@@ -118,11 +143,11 @@ class _Worker:
             self._plain_step()
         self.memory.gradient = self._gradient()
 
-    def close(self, steps: int, correction: Vector) -> Vector | None:
-        """*after*: the d-th update, corrected, and the rest of the round. None if *before* was never done."""
-        if self.memory.open_round != self.number or self.memory.gradient is None:
-            return None
-        self._weights()[:] -= self.rate * (self.memory.gradient + correction)
+    def close(self, steps: int, arrays: Vector | None, config: ConfigRecord) -> Vector:
+        """*after*: the d-th update, corrected, and the rest of the round."""
+        if self.memory.gradient is None:
+            raise SimulationError(f"round {self.number}: client {self.learner.number} has no gradient to go on from")
+        self._weights()[:] -= self.rate * (self.memory.gradient + self._correction(arrays, config))
         self.learner.observe(self.step, self._weights())
         for _ in range(steps):
             self._plain_step()

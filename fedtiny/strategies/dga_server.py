@@ -62,6 +62,7 @@ class _Round:
     ids: dict[str, int] = field(default_factory=dict)
     """Message -> node, for the messages whose replies carry sums."""
     pushed: float = 0.0
+    shares: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,19 @@ class _Awaited:
     round: int
     node: int
     carries_sum: bool
+
+
+_Answer = tuple[_Awaited, Message]
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """One client's sum of gradients of a round, shape (trainable elements,)."""
+
+    round: int
+    client: int
+    node: int
+    vector: Vector
 
 
 @dataclass(frozen=True)
@@ -179,76 +193,77 @@ class DGAServer:
     def collect(self, number: int) -> None:
         """Waits for the sums of a round and forms its average; RoundError if there is nothing to average."""
         current = self._rounds[number]
-        replies = wait_for(self.grid, list(current.ids), self._patience(current))
+        pieces = {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in current.ids.items()}
+        in_time = _answered(wait_for(self.grid, list(pieces), self._patience(current)), pieces)
         self._collected_at = now(self.grid)
-        sums = self._sums(replies, {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in current.ids.items()})
-        late = self._late_sums()
-        if not sums and not (late and self.rules.carry):
+        late = _answered(wait_for(self.grid, list(self._behind), 0.0), self._behind)
+        self._behind |= pieces
+        self._note_sizes(in_time + late)
+        sums, late_sums = self._sums(in_time), self._sums(late)
+        if not sums and not (late_sums and self.rules.carry):
             raise no_replies(number, len(current.cohort), self.rules.timeout)
-        answered = {reply.metadata.reply_to_message_id for reply in replies}
-        missing = {message_id: node for message_id, node in current.ids.items() if message_id not in answered}
-        self._behind |= {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in missing.items()}
-        self._average(number, sums, late)
+        self._average(number, sums, late_sums)
 
     def _patience(self, current: _Round) -> float | None:
         if self.rules.timeout is None:
             return None
         return max(0.0, max(current.pushed, self._collected_at) + self.rules.timeout - now(self.grid))
 
-    def _sums(self, replies: list[Message], pieces: dict[str, _Awaited]) -> list[tuple[int, Vector]]:
-        """(node, sum) in client order, so that it does not matter who was faster; what failed is remembered."""
-        found = []
-        for reply in replies:
-            piece = pieces[reply.metadata.reply_to_message_id]
-            if reply.has_error():
-                _log.warning("round %d: node %d failed: %s", piece.round, piece.node, reply.error.reason)
-                self._failed(piece)
-                continue
-            metrics = cast(MetricRecord, reply.content[METRICS])
-            self._clients[piece.node].examples = float(cast(float, metrics[self.rules.weight_key]))
-            if ARRAYS in reply.content:
-                found.append((cast(int, metrics[PARTITION_ID]), piece.node, vector_of(reply.content.array_records[ARRAYS])))
-        return [(node, vector) for _, node, vector in sorted(found, key=lambda item: item[0])]
+    def _note_sizes(self, answers: list[_Answer]) -> None:
+        for piece, reply in answers:
+            if not reply.has_error():
+                metrics = cast(MetricRecord, reply.content[METRICS])
+                self._clients[piece.node].examples = float(cast(float, metrics[self.rules.weight_key]))
 
-    def _failed(self, piece: _Awaited) -> None:
+    def _sums(self, answers: list[_Answer]) -> list[_Sum]:
+        """The sums that came, by round and in client order, so that it does not matter who was faster; what failed is remembered."""
+        found = []
+        for piece, reply in answers:
+            if not reply.has_error() and ARRAYS in reply.content:
+                client = cast(int, cast(MetricRecord, reply.content[METRICS])[PARTITION_ID])
+                found.append(_Sum(piece.round, client, piece.node, vector_of(reply.content.array_records[ARRAYS])))
+            elif reply.has_error() or piece.carries_sum:
+                self._failed(piece, reply.error.reason if reply.has_error() else None)
+        return sorted(found, key=lambda item: (item.round, item.client))
+
+    def _failed(self, piece: _Awaited, reason: str | None) -> None:
         # what the client did with the message is unknown, so the next message brings it back with a whole model
+        _log.warning("round %d: node %d failed: %s", piece.round, piece.node, reason or "it lacks what the round builds on")
         client = self._clients[piece.node]
         client.known = False
         if piece.carries_sum:
             client.lost.append(piece.round)
-            self.lost_mass += self._shares(self._rounds[piece.round].cohort)[piece.node]
+            self.lost_mass += self._shares(piece.round)[piece.node]
 
-    def _late_sums(self) -> list[tuple[int, int, Vector]]:
-        """(round, node, sum) of contributions to earlier rounds that have come by now."""
-        replies = wait_for(self.grid, list(self._behind), 0.0) if self._behind else []
-        result = []
-        for reply in sorted(replies, key=lambda reply: self._order_of(reply.metadata.reply_to_message_id)):
-            message_id = reply.metadata.reply_to_message_id
-            piece = self._behind.pop(message_id)
-            result += [(piece.round, node, vector) for node, vector in self._sums([reply], {message_id: piece})]
-        return result
-
-    def _order_of(self, message_id: str) -> tuple[int, int]:
-        return self._behind[message_id].round, self._behind[message_id].node
-
-    def _average(self, number: int, sums: list[tuple[int, Vector]], late: list[tuple[int, int, Vector]]) -> None:
+    def _average(self, number: int, sums: list[_Sum], late: list[_Sum]) -> None:
         average = np.zeros_like(self._first)
-        shares = self._shares(self._rounds[number].cohort if self.rules.carry else [node for node, _ in sums])
-        for node, vector in sums:
-            average += vector * shares[node]
-        for old, node, vector in late:
-            share = self._shares(self._rounds[old].cohort)[node]
+        shares = self._shares(number) if self.rules.carry else self._shares_over([item.node for item in sums])
+        for item in sums:
+            average += item.vector * shares[item.node]
+        for item in late:
             if self.rules.carry:
-                average += vector * share
+                average += item.vector * self._shares(item.round)[item.node]
             else:
-                self.lost_mass += share
+                self.lost_mass += self._shares(item.round)[item.node]
         self._averages[number] = average
         self._total += average
 
-    def _shares(self, nodes: list[int]) -> dict[int, float]:
+    def _shares(self, number: int) -> dict[int, float]:
+        """p_i of a round over the clients asked, fixed when its average is formed, so that they sum to 1 whoever is late."""
+        current = self._rounds[number]
+        if not current.shares:
+            current.shares = self._shares_over(current.cohort)
+        return current.shares
+
+    def _shares_over(self, nodes: list[int]) -> dict[int, float]:
         """p_i over these nodes, summing to 1; a client whose size nobody knows yet counts like the average known one."""
         known = [examples for node in nodes if (examples := self._clients[node].examples) is not None]
         guess = sum(known) / len(known) if known else 1.0
         weights = {node: guess if (examples := self._clients[node].examples) is None else examples for node in nodes}
         total = sum(weights.values())
         return {node: weight / total for node, weight in weights.items()}
+
+
+def _answered(replies: list[Message], pieces: dict[str, _Awaited]) -> list[_Answer]:
+    """The replies with the pieces they answer, which are no longer awaited."""
+    return [(pieces.pop(reply.metadata.reply_to_message_id), reply) for reply in replies]

@@ -77,6 +77,10 @@ class FedAvg(Strategy):
         record_steps(state, done + steps)
         return RecordDict({ARRAYS: array_record(weights), METRICS: client_metrics(learner, loss)})
 
+    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
+        """As many as the message asks for, whatever the state."""
+        return asked_steps(content)
+
     def client_vectors(self, local_steps: int) -> int:
         """FedAvg keeps nothing on the client between rounds."""
         return 0

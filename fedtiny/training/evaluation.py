@@ -33,7 +33,9 @@ def evaluate(flat: FlatNetwork, examples: Examples) -> Quality:
     classes = not examples.targets.is_floating_point()
     for inputs, targets in zip(examples.inputs.split(_BATCH), examples.targets.split(_BATCH), strict=True):
         outputs = flat.network(inputs) if classes or flat.own_loss is None else None
-        mean = nn.functional.cross_entropy(outputs, targets) if flat.own_loss is None and outputs is not None else flat.loss(inputs, targets)
+        mean = (
+            nn.functional.cross_entropy(outputs, targets) if flat.own_loss is None and outputs is not None else flat.loss(inputs, targets)
+        )
         loss += float(mean) * len(targets)
         if classes and outputs is not None:
             correct += int((outputs.argmax(dim=1) == targets).sum())
