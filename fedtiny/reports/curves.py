@@ -44,7 +44,7 @@ def draw_curves(results: Sequence[RunResult], across: Across) -> Figure | None:
     for axes, column in zip(panels, shown, strict=True):
         for position, result in enumerate(results):
             x, y = _points(result, across, column)
-            axes.plot(scale(1.0) * x, y, label=style.shortened(result.name, _LABEL_LENGTH), **line_style(position, x.size))
+            axes.plot(scale(1.0) * x, y, clip_on=False, label=style.shortened(result.name, _LABEL_LENGTH), **line_style(position, x.size))
         _dress(axes, column, results)
     panels[-1].set_xlabel(across.label.format(unit=scale.unit))
     panels[-1].set_xlim(left=0)

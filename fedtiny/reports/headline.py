@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fedtiny.reports.quantities import count, joules, number, percent, seconds, size
+from fedtiny.reports.sweep_axes import value_label
 from fedtiny.results.metrics import Target, accuracies, device_classes, stall_shares_by_class, time_to_target
 from fedtiny.results.record import RunResult
 from fedtiny.results.sweep import Combination, SweepResult, combinations
@@ -115,7 +116,7 @@ def _best_cell(sweep: SweepResult, cells: Sequence[Combination]) -> tuple[str, .
 
 
 def _named(sweep: SweepResult, cell: Combination) -> str:
-    return ", ".join(f"{axis} {value}" for axis, value in zip(sweep.axes, cell.values, strict=True))
+    return ", ".join(f"{axis} {value_label(value)}" for axis, value in zip(sweep.axes, cell.values, strict=True))
 
 
 def _plural(number_of: int, noun: str) -> str:

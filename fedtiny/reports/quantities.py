@@ -77,12 +77,13 @@ def _written(value: float | None, scales: Sequence[Scale], zero: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three digits, never in powers of ten above one: 1234 is "1,234", 12.34 "12.3", 23.04 "23.0", 23 "23"."""
+    """A number with three digits, never in powers of ten above one: 1234 is "1,234", 12.34 "12.3", 23.04 "23.0", 3.4 "3.4"."""
     if value is None or not math.isfinite(value):
         return NONE
     if abs(float(f"{value:.3g}")) >= 1000 or value == int(value):
         return f"{value:,.0f}".replace("-", _MINUS)
-    return f"{value:#.3g}".rstrip(".").replace("-", _MINUS)
+    exact = float(f"{value:.2g}") == value
+    return (f"{value:g}" if exact else f"{value:#.3g}".rstrip(".")).replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:

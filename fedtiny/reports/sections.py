@@ -8,6 +8,7 @@ from fedtiny.reports.citations import citation_blocks
 from fedtiny.reports.description import differences_table, parts_table
 from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
 from fedtiny.reports.quantities import count, percent
+from fedtiny.reports.sweep_axes import value_label
 from fedtiny.reports.sweep_tables import cells_table
 from fedtiny.reports.tables import comparison_table, devices_table, fleet_table, ladder_table, rounds_table, tiles, totals_table
 from fedtiny.results.metrics import Target, common_target
@@ -62,7 +63,9 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
         Tile(status, count(sum(cell.status == status for cell in cells)), "combinations") for status in ("done", "infeasible", "failed")
     )
     head = (*states, Tile("seeds", count(len(sweep.seeds)), "per combination"), Tile("target", percent(sweep.target_accuracy), "accuracy"))
-    axes = Table(("axis", "values"), tuple((axis, " · ".join(values)) for axis, values in sweep.axes.items()), text_columns=2)
+    axes = Table(
+        ("axis", "values"), tuple((axis, " · ".join(map(value_label, values))) for axis, values in sweep.axes.items()), text_columns=2
+    )
     seeds_text = "Means over the seeds and their 95 % confidence intervals (Student t)."
     sections = (
         Section("Map", seeds_text, _chosen(pictures, ("sweep_heat_map",))),

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import yaml
+
 from fedtiny import units
 from fedtiny.errors import UnitError
+from fedtiny.reports.description import words
 from fedtiny.results.sweep import Combination, SweepResult, combinations
 
 _TABLES: Final = (units.TIME, units.SIZE, units.DATA_RATE, units.COMPUTE_RATE, units.POWER, units.ENERGY, units.ENERGY_PER_BYTE)
 _BARE_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_KIND_ALONE: Final = re.compile(r"\{kind: ([\w.-]+)\}")
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,12 @@ def _dimension(values: Sequence[str]) -> str | None:
 
 
 def value_label(text: str) -> str:
-    """An axis value as figures write it: a part of which only the kind is said is called by it."""
-    found = _KIND_ALONE.fullmatch(text.strip())
-    return found.group(1) if found else text
+    """An axis value as figures and tables write it: a whole part in words, anything else as it was written."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return words(value) if isinstance(value, dict) else text
 
 
 def panels(sweep: SweepResult, axes: Sequence[str]) -> list[tuple[str, list[Combination]]]:

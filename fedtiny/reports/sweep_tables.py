@@ -5,6 +5,7 @@ from typing import Final
 
 from fedtiny.reports.blocks import Table
 from fedtiny.reports.quantities import NONE, Scale, energy_scale, size_scale, spread, time_scale
+from fedtiny.reports.sweep_axes import value_label
 from fedtiny.results.sweep import Combination, SweepResult, combinations
 
 _COLUMNS: Final[tuple[tuple[str, str, Callable[[float], Scale]], ...]] = (
@@ -23,7 +24,9 @@ def cells_table(sweep: SweepResult) -> Table:
     cells = combinations(sweep)
     scales = {column: _scale(cells, column, scale) for column, _, scale in _COLUMNS}
     headings = tuple(f"{title} ({scales[column].unit})" if scales[column].unit else title for column, title, _ in _COLUMNS)
-    rows = tuple((*cell.values, _status(cell), *(_entry(cell, column, scales[column]) for column in scales)) for cell in cells)
+    rows = tuple(
+        (*map(value_label, cell.values), _status(cell), *(_entry(cell, column, scales[column]) for column in scales)) for cell in cells
+    )
     return Table((*sweep.axes, "status", *headings), rows, text_columns=len(sweep.axes) + 1)
 
 

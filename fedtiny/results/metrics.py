@@ -95,26 +95,6 @@ def mean_round_time(rounds: pa.Table) -> float | None:
     return float((times[-1] - times[0]) / (times.size - 1)) if times.size > 1 else None
 
 
-def cumulative_bytes(activities: pa.Table, times: Sequence[float] | FloatArray) -> tuple[IntArray, IntArray]:
-    """Bytes (up, down), each (times,), of the transfers that had ended by each of the times, lost ones included.
-
-    A transfer has ended when its last byte has left the link (`end`, not `arrival`). What was still on the link when the
-    run was cut (cancelled, and ending with the last activity) has not.
-    """
-    return _transferred(activities, "upload", times), _transferred(activities, "download", times)
-
-
-def _transferred(activities: pa.Table, kind: str, times: Sequence[float] | FloatArray) -> IntArray:
-    transfers = activities.filter(pc.equal(activities["kind"], kind))
-    starts, ends = floats(transfers, "start"), floats(transfers, "end")
-    last = floats(activities, "end").max(initial=0.0)
-    cancelled = np.asarray(pc.equal(transfers["outcome"], "cancelled").to_numpy(), dtype=bool)
-    sizes = np.where(cancelled & (ends == last) & (ends > starts), 0, np.asarray(transfers["bytes"].to_numpy(), dtype=np.int64))
-    order = np.argsort(ends, kind="stable")
-    totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes[order])])
-    return totals[np.searchsorted(ends[order], np.asarray(times, dtype=np.float64), side="right")]
-
-
 def cumulative_energy(activities: pa.Table, times: Sequence[float] | FloatArray) -> FloatArray:
     """Joules spent by each of the times, (times,); an activity in progress counts pro rata.
 

@@ -12,12 +12,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fedtiny.results.metrics import cumulative_bytes, cumulative_energy, processor_seconds, run_summary
-from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS, RunResult
+from fedtiny.results.metrics import cumulative_energy, processor_seconds, run_summary
+from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS, MemoryNeed, RunResult
 from fedtiny.results.sweep import SweepResult, cells_schema
 
 CLASSES = [
-    {"profile": "raspberry_pi_4", "network": "lte_driving", "count": 5, "step": 0.11, "latency": 0.25, "rate": 0.6e6, "budget": 1_000_000_000},
+    {
+        "profile": "raspberry_pi_4",
+        "network": "lte_driving",
+        "count": 5,
+        "step": 0.11,
+        "latency": 0.25,
+        "rate": 0.6e6,
+        "budget": 1_000_000_000,
+    },
     {"profile": "jetson_nano", "network": "wifi_home", "count": 3, "step": 0.04, "latency": 0.02, "rate": 4e6, "budget": 2_000_000_000},
     {"profile": "stm32f746", "network": "lte_m", "count": 2, "step": 1.9, "latency": 0.3, "rate": 0.1e6, "budget": 256_000},
 ]
@@ -76,7 +84,9 @@ def simulate(rounds: int, lag: int) -> tuple[list[dict[str, Any]], list[float]]:
     return rows, versions[lag:]
 
 
-def build_run(name: str = "fedavg", *, lag: int = 0, rounds: int = 40, energy: bool = True, target: float | None = 0.8, best: float = 0.93) -> RunResult:
+def build_run(
+    name: str = "fedavg", *, lag: int = 0, rounds: int = 40, energy: bool = True, target: float | None = 0.8, best: float = 0.93
+) -> RunResult:
     """A whole run; `lag` 0 is FedAvg-like, 1 and more DGA-like."""
     rows, times = simulate(rounds, lag)
     fleet = members()
@@ -86,14 +96,25 @@ def build_run(name: str = "fedavg", *, lag: int = 0, rounds: int = 40, energy: b
     activities = pa.Table.from_pylist([row if energy else {**row, "energy": None} for row in rows], schema=ACTIVITIES)
     numbers = np.arange(rounds + 1)
     accuracy = best - (best - 0.31) * np.exp(-numbers / 9.0) + 0.006 * np.sin(3.0 * numbers) * (numbers > 0)
-    up, down = cumulative_bytes(activities, times)
+    up, down = (
+        [sum(row["bytes"] for row in rows if row["kind"] == kind and row["end"] <= time) for time in times]
+        for kind in ("upload", "download")
+    )
     joules = cumulative_energy(activities, times)
+    nothing = [None] * (rounds + 1)
     table = {
-        "round": numbers, "virtual_time": times, "accuracy": accuracy, "loss": 2.3 * np.exp(-numbers / 12.0) + 0.25,
-        "participants": [0] + [len(working)] * rounds, "failures": [0] * (rounds + 1), "bytes_up": up, "bytes_down": down,
+        "round": numbers,
+        "virtual_time": times,
+        "accuracy": accuracy,
+        "loss": 2.3 * np.exp(-numbers / 12.0) + 0.25,
+        "participants": [0] + [len(working)] * rounds,
+        "failures": [0] * (rounds + 1),
+        "bytes_up": up,
+        "bytes_down": down,
         "energy": [float(value) if energy else None for value in joules],
-        "bottleneck_device": [None] * (rounds + 1), "bottleneck_cause": [None] * (rounds + 1),
-    }  # fmt: skip
+        "bottleneck_device": nothing,
+        "bottleneck_cause": nothing,
+    }
     versions = pa.table(table, schema=ROUNDS)
     devices = device_table(fleet, activities, working, rounds, energy)
     return RunResult(
@@ -107,7 +128,13 @@ def build_run(name: str = "fedavg", *, lag: int = 0, rounds: int = 40, energy: b
         devices=devices,
         model={"head.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "head.bias": np.zeros(3, dtype=np.float32)},
         summary=run_summary(versions, devices, target),
-        provenance={"versions": {"fedtiny": "0.1.0", "torch": "2.13.0"}, "platform": "Linux", "seed": 7, "host_seconds": 3.2, "started": "now"},
+        provenance={
+            "versions": {"fedtiny": "0.1.0", "torch": "2.13.0"},
+            "platform": "Linux",
+            "seed": 7,
+            "host_seconds": 3.2,
+            "started": "now",
+        },
         citations=[
             {
                 "key": "zhu2021dga",
@@ -117,31 +144,38 @@ def build_run(name: str = "fedavg", *, lag: int = 0, rounds: int = 40, energy: b
             }
         ],
         notes=["The network was pre-trained on 20 % of the data before time 0, which takes no virtual time."],
-        memory=[
-            {
-                "profile": entry["profile"], "group": group, "scheme": "tinytl", "budget": entry["budget"],
-                "total_bytes": sum(ITEMS.values()), "items": dict(ITEMS), "fits": entry["budget"] >= sum(ITEMS.values()),
-            }
-            for group, entry in enumerate(CLASSES)
-        ],  # fmt: skip
+        memory=[memory_need(group, entry) for group, entry in enumerate(CLASSES)],
     )
 
 
+def memory_need(group: int, entry: dict[str, Any]) -> MemoryNeed:
+    total, budget = sum(ITEMS.values()), entry["budget"]
+    return {
+        "profile": entry["profile"],
+        "group": group,
+        "scheme": "tinytl",
+        "budget": budget,
+        "total_bytes": total,
+        "items": dict(ITEMS),
+        "fits": budget >= total,
+    }
+
+
 def device_table(fleet: list[dict[str, Any]], activities: pa.Table, working: set[int], rounds: int, energy: bool) -> pa.Table:
-    rows = [
-        {
-            "device": number, "group": member["group"], "profile": member["profile"], "network": member["network"],
-            "scheme": "tinytl" if number in working else None, "examples": 600 if number in working else 0, "memory_budget": member["budget"],
-            "peak_memory": sum(ITEMS.values()) if number in working else None, "status": "trained" if number in working else "excluded",
-            "rounds": rounds if number in working else 0, "stall_time": 0.0, "idle_time": 0.0, "energy": None,
-        }
-        for number, member in enumerate(fleet)
-    ]  # fmt: skip
+    rows = []
+    for number, member in enumerate(fleet):
+        row = {"device": number, **{key: member[key] for key in ("group", "profile", "network")}, "memory_budget": member["budget"]}
+        waits = {"stall_time": 0.0, "idle_time": 0.0, "energy": None}
+        did = {"scheme": "tinytl", "examples": 600, "peak_memory": sum(ITEMS.values()), "status": "trained", "rounds": rounds}
+        left_out = {"scheme": None, "examples": 0, "peak_memory": None, "status": "excluded", "rounds": 0}
+        rows.append({**row, **waits, **(did if number in working else left_out)})
     table = pa.Table.from_pylist(rows, schema=DEVICES)
     spent = processor_seconds(activities, table)
     for kind in ("stall", "idle"):
         table = table.set_column(DEVICES.get_field_index(f"{kind}_time"), DEVICES.field(f"{kind}_time"), pa.array(spent[kind]))
-    joules = [ACTIVE_WATTS * spent["train"][n] + IDLE_WATTS * (spent["stall"] + spent["idle"])[n] if energy else None for n in range(len(fleet))]
+    joules = [
+        ACTIVE_WATTS * spent["train"][n] + IDLE_WATTS * (spent["stall"] + spent["idle"])[n] if energy else None for n in range(len(fleet))
+    ]
     return table.set_column(DEVICES.get_field_index("energy"), DEVICES.field("energy"), pa.array(joules, pa.float64()))
 
 
@@ -160,8 +194,8 @@ def build_sweep(seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[SweepResult, dict[s
                     row |= {"status": "done", **{key: run.summary[key] for key in cells_schema(()).names if key in run.summary}}
                 rows.append(row)
     cells = pa.Table.from_pylist(rows, schema=cells_schema(tuple(axes)))
-    sweep = SweepResult("latency_memory", axes, seeds, 0.75, SCENARIO.format(name="latency_memory", rounds=12, strategy="{kind: fedavg}", target=0.75),
-                        cells, {cell: f"cells/{cell}" for cell in runs})  # fmt: skip
+    scenario = SCENARIO.format(name="latency_memory", rounds=12, strategy="{kind: fedavg}", target=0.75)
+    sweep = SweepResult("latency_memory", axes, seeds, 0.75, scenario, cells, {cell: f"cells/{cell}" for cell in runs})
     return sweep, runs
 
 

@@ -4,7 +4,7 @@ A bar that does not fit is hatched: such devices are excluded. A budget far beyo
 scale but named at the edge, since a phone's gigabytes would leave nothing to see of a microcontroller's kilobytes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -26,9 +26,10 @@ _COLORS: Final = (style.BLUE, style.SKY, style.ORANGE, style.GREEN, style.PURPLE
 @style.paper()
 def draw(results: Sequence[RunResult]) -> Figure | None:
     """One bar per distinct (device class, scheme) of all runs; None if no memory was reckoned."""
-    needs = distinct_needs(need for result in results for need in result.memory)
-    if not needs:
+    named = distinct_needs(results)
+    if not named:
         return None
+    needs = [need for need, _ in named]
     figure = style.new_figure(style.TWO_COLUMNS, 0.95 + _ROW_HEIGHT * len(needs))
     axes = figure.subplots()
     largest = max(need["total_bytes"] for need in needs)
@@ -39,7 +40,7 @@ def draw(results: Sequence[RunResult]) -> Figure | None:
     for row, need in enumerate(needs):
         _draw_need(axes, row, need, items, scale)
         _draw_budget(axes, row, need, limit, scale)
-    axes.set_yticks(range(len(needs)), [style.shortened(label, 44) for label in _labels(needs)])
+    axes.set_yticks(range(len(needs)), [style.shortened(label, 52) for label in _labels(named)])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(needs) - 0.45, -0.55)
@@ -50,11 +51,13 @@ def draw(results: Sequence[RunResult]) -> Figure | None:
     return figure
 
 
-def distinct_needs(needs: Iterable[MemoryNeed]) -> list[MemoryNeed]:
-    """The needs without those that say the same of the same profile."""
-    kept: dict[tuple[str, str, float, float], MemoryNeed] = {}
-    for need in needs:
-        kept.setdefault((need["profile"], need["scheme"], need["budget"], need["total_bytes"]), need)
+def distinct_needs(results: Sequence[RunResult]) -> list[tuple[MemoryNeed, list[str]]]:
+    """What training needs in these runs, each once, with the names of the runs that need it."""
+    kept: dict[tuple[str, str, int, int], tuple[MemoryNeed, list[str]]] = {}
+    for result in results:
+        for need in result.memory:
+            names = kept.setdefault((need["profile"], need["scheme"], need["budget"], need["total_bytes"]), (need, []))[1]
+            names += [result.name] if result.name not in names else []
     return list(kept.values())
 
 
@@ -63,9 +66,11 @@ def item_label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _labels(needs: Sequence[MemoryNeed]) -> list[str]:
-    schemes = {need["scheme"] for need in needs}
-    return [need["profile"] if len(schemes) == 1 else f"{need['profile']} · {need['scheme']}" for need in needs]
+def _labels(named: Sequence[tuple[MemoryNeed, list[str]]]) -> list[str]:
+    """The device's name, with the scheme where there are several, and with the runs where that does not tell bars apart."""
+    schemes = {need["scheme"] for need, _ in named}
+    labels = [need["profile"] if len(schemes) == 1 else f"{need['profile']} · {need['scheme']}" for need, _ in named]
+    return [f"{label} ({', '.join(names)})" if labels.count(label) > 1 else label for label, (_, names) in zip(labels, named, strict=True)]
 
 
 def _item_names(needs: Sequence[MemoryNeed]) -> list[str]:

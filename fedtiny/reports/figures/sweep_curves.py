@@ -22,6 +22,7 @@ from fedtiny.results.sweep import Combination, SweepResult
 
 _PANEL_HEIGHT: Final = 1.75
 _COLUMNS: Final = 3
+_TITLE_LENGTHS: Final = {1: 100, 2: 52, 3: 34}
 _MOST_PANELS: Final = 9
 _DARKEST, _BRIGHTEST = 0.15, 0.85
 
@@ -45,7 +46,7 @@ def draw(sweep: SweepResult, runs: Mapping[str, RunResult]) -> Figure | None:
     for panel, (title, cells) in zip(axes.flat, parts, strict=False):
         _draw_panel(panel, cells, list(sweep.axes).index(places.across), runs, colors, scale)
         accuracy_axis(panel, {sweep.target_accuracy} if sweep.target_accuracy is not None else set())
-        panel.set_title(style.shortened(title, 34))
+        panel.set_title(style.shortened(title, _TITLE_LENGTHS[columns]))
         panel.set_xlabel(f"virtual time ({scale.unit})")
         panel.set_xlim(left=0)
         panel.label_outer()
@@ -72,7 +73,7 @@ def _draw_panel(
             accuracy = accuracies(run.rounds)
             known = np.isfinite(accuracy)
             times = floats(run.rounds, "virtual_time")[known] / scale.factor
-            axes.plot(times, accuracy[known], color=colors[cell.values[across]], linewidth=0.9)
+            axes.plot(times, accuracy[known], color=colors[cell.values[across]], linewidth=0.9, clip_on=False)
 
 
 def _legend(colors: Mapping[str, Any]) -> list[Line2D]:

@@ -38,7 +38,7 @@ def draw(sweep: SweepResult) -> Figure | None:
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for panel, (title, cells) in zip(axes.flat, parts, strict=False):
         _draw_panel(panel, sweep, places, cells, measure)
-        panel.set_title(style.shortened(title, 48))
+        panel.set_title(style.shortened(title, 100 if columns == 1 else 46))
     for panel in axes.flat[len(parts) :]:
         panel.set_visible(False)
     bar = figure.colorbar(ScalarMappable(measure.norm, measure.colors), ax=axes, aspect=30, pad=0.02)

@@ -87,7 +87,7 @@ def _draw_window(axes: Axes, window: Window, scale: Scale) -> set[str]:
 
 def _draw_device(axes: Axes, window: Window, number: int, top: float, scale: Scale) -> set[str]:
     mine = window.activities.filter(pc.equal(window.activities["device"], number))
-    shown = {str(kind) for kind in pc.unique(mine["kind"]).to_pylist()}
+    shown = {*pc.unique(mine["kind"]).to_pylist()} | ({"lost"} & {*pc.unique(mine["outcome"]).to_pylist()})
     for kind in PROCESSOR_KINDS:
         _draw_work(axes, window, mine.filter(pc.equal(mine["kind"], kind)), kind, top, scale)
     for kind in TRANSFERS:
@@ -117,9 +117,11 @@ def _draw_work(axes: Axes, window: Window, work: pa.Table, kind: str, top: float
 
 def _draw_transfers(axes: Axes, window: Window, transfers: pa.Table, kind: str, top: float, scale: Scale) -> None:
     color = style.ACTIVITY_COLORS[kind]
-    starts, ends = window.clipped(transfers)
-    spans = [(scale(start), scale(end - start)) for start, end in zip(starts, ends, strict=True)]
-    axes.broken_barh(spans, (top + _LINKS[kind][0], _LINKS[kind][1]), facecolor=color, linewidth=0)
+    is_lost = pc.equal(transfers["outcome"], "lost")
+    for part, face in ((transfers.filter(pc.invert(is_lost)), color), (transfers.filter(is_lost), "none")):
+        starts, ends = window.clipped(part)
+        spans = [(scale(start), scale(end - start)) for start, end in zip(starts, ends, strict=True)]
+        axes.broken_barh(spans, (top + _LINKS[kind][0], _LINKS[kind][1]), facecolor=face, edgecolor=color, linewidth=0.5)
     leave, land = (top + y for y in _FLIGHTS[kind])
     departures, arrivals = floats(transfers, "end") - window.start, floats(transfers, "arrival") - window.start
     strokes = [((scale(d), leave), (scale(a), land)) for d, a in zip(departures, arrivals, strict=True) if np.isfinite(a)]
@@ -151,6 +153,8 @@ def _legend(kinds: set[str]) -> list[Any]:
         for kind in style.ACTIVITY_COLORS
         if kind in kinds
     ]
+    if "lost" in kinds:
+        handles.append(Patch(facecolor="none", edgecolor=style.SOFT, linewidth=0.5, label="lost"))
     if kinds & set(TRANSFERS):
         handles.append(Line2D([], [], color=style.SOFT, linewidth=0.8, label="message on its way"))
     return handles

@@ -1,0 +1,16 @@
+from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS
+
+
+def test_the_tables_have_the_promised_columns():
+    assert ROUNDS.names == [
+        *("round", "virtual_time", "accuracy", "loss", "participants", "failures"),
+        *("bytes_up", "bytes_down", "energy", "bottleneck_device", "bottleneck_cause"),
+    ]
+    assert ACTIVITIES.names == [
+        *("device", "round", "kind", "start", "end", "arrival", "bytes"),
+        *("payload_bytes", "macs", "energy", "outcome"),
+    ]
+    assert DEVICES.names == [
+        *("device", "group", "profile", "network", "scheme", "examples", "memory_budget"),
+        *("peak_memory", "status", "rounds", "stall_time", "idle_time", "energy"),
+    ]

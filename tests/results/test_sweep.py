@@ -1,0 +1,60 @@
+import pyarrow as pa
+import pytest
+
+from fedtiny.errors import FolderError
+from fedtiny.results.sweep import SweepResult, cells_schema, combinations, is_sweep, read_sweep, write_sweep
+
+AXES = {"network.latency": ("100 ms", "0 ms"), "update": ("full",)}
+
+
+@pytest.fixture
+def sweep():
+    """Two latencies, two seeds; one cell infeasible, one that failed once."""
+    empty = dict.fromkeys(("rounds", "virtual_time", "accuracy", "loss", "time_to_target", "bytes_up", "bytes_down", "energy"))
+    rows = [
+        {**empty, "cell": "a", "network.latency": "0 ms", "update": "full", "seed": 1, "status": "failed"},
+        {**empty, "cell": "b", "network.latency": "0 ms", "update": "full", "seed": 0, "status": "done", "accuracy": 0.5},
+        {**empty, "cell": "c", "network.latency": "100 ms", "update": "full", "seed": 0, "status": "infeasible"},
+        {**empty, "cell": "d", "network.latency": "100 ms", "update": "full", "seed": 1, "status": "infeasible"},
+    ]
+    return SweepResult("s", AXES, (0, 1), 0.6, "name: s\n", pa.Table.from_pylist(rows, schema=cells_schema(tuple(AXES))), {"b": "cells/b"})
+
+
+def test_a_sweep_is_read_back_as_it_was_written(sweep, tmp_path):
+    folder = write_sweep(sweep, tmp_path / "sweep")
+    found = read_sweep(folder)
+    assert is_sweep(folder)
+    assert found.cells.equals(sweep.cells)
+    for key in ("name", "axes", "seeds", "target_accuracy", "scenario_yaml", "folders"):
+        assert getattr(found, key) == getattr(sweep, key)
+
+
+def test_cells_have_the_promised_columns():
+    assert cells_schema(("network.latency",)).names == [
+        *("cell", "network.latency", "seed", "status", "rounds", "virtual_time", "accuracy", "loss"),
+        *("time_to_target", "bytes_up", "bytes_down", "energy"),
+    ]
+
+
+def test_combinations_stand_in_the_order_of_the_axes_with_their_seeds_ascending(sweep):
+    first, second = combinations(sweep)
+    assert first.values == ("100 ms", "full")
+    assert [row["cell"] for row in second.rows] == ["b", "a"]
+
+
+def test_a_combination_is_done_if_any_seed_is(sweep):
+    assert [cell.status for cell in combinations(sweep)] == ["infeasible", "done"]
+    assert combinations(sweep)[1].interval("accuracy").mean == 0.5
+    assert combinations(sweep)[0].interval("accuracy") is None
+
+
+def test_what_is_not_a_sweep_is_said_to_be_none(tmp_path):
+    with pytest.raises(FolderError, match=r"has no sweep\.json"):
+        read_sweep(tmp_path)
+
+
+def test_a_sweep_without_its_cells_is_damaged(sweep, tmp_path):
+    folder = write_sweep(sweep, tmp_path)
+    (folder / "cells.parquet").unlink()
+    with pytest.raises(FolderError, match=r"cells\.parquet is missing"):
+        read_sweep(folder)

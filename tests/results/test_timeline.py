@@ -1,0 +1,42 @@
+import json
+
+from fedtiny.results.timeline import chrome_trace
+
+
+def spans(run):
+    document = json.loads(chrome_trace(run.rounds, run.activities, run.devices))
+    return document, [event for event in document["traceEvents"] if event["ph"] == "X"]
+
+
+def test_every_activity_and_every_version_is_a_span(run):
+    _, events = spans(run)
+    assert len(events) == run.activities.num_rows + run.rounds.num_rows
+    assert {event["cat"] for event in events} == {"version", "download", "train", "upload", "stall", "idle"}
+
+
+def test_times_are_microseconds_of_virtual_time(run):
+    _, events = spans(run)
+    upload = next(event for event in events if event["cat"] == "upload")
+    assert (upload["ts"], upload["dur"]) == (4_500_000.0, 1_000_000.0)
+    assert upload["args"] == {"bytes": 50, "payload_bytes": 50, "energy": 1.0, "arrival": 6.0}
+
+
+def test_devices_are_processes_with_a_thread_for_each_resource(run):
+    document, events = spans(run)
+    names = {event["pid"]: event["args"]["name"] for event in document["traceEvents"] if event["name"] == "process_name"}
+    assert names[1] == "server"
+    assert names[4] == "device 2: stm32f746 over lte_driving"
+    threads = {(event["cat"], event["tid"]) for event in events if event["pid"] == 2}
+    assert threads == {("download", 1), ("stall", 2), ("train", 2), ("upload", 3)}
+
+
+def test_an_outcome_that_is_not_done_is_told(run):
+    rows = run.activities.to_pylist()
+    rows[3]["outcome"] = "lost"
+    document = json.loads(chrome_trace(run.rounds, type(run.activities).from_pylist(rows, schema=run.activities.schema), run.devices))
+    assert [event["args"].get("outcome") for event in document["traceEvents"] if event.get("cat") == "upload"] == ["lost"]
+
+
+def test_numbers_that_json_cannot_say_do_not_break_the_trace(run):
+    rows = [{**row, "accuracy": float("nan")} for row in run.rounds.to_pylist()]
+    json.loads(chrome_trace(type(run.rounds).from_pylist(rows, schema=run.rounds.schema), run.activities, run.devices))
