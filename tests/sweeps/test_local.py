@@ -27,7 +27,8 @@ def wait(seconds):
     time.sleep(seconds)
 
 
-def test_every_job_is_done_once_in_other_processes_with_one_thread_each():
+def test_every_job_is_done_once_in_other_processes_with_one_thread_each(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with processes(2) as execute:
         assert sorted(execute(square, range(5), square)) == [0, 1, 4, 9, 16]
         seen = list(execute(environment, range(4), square))
