@@ -28,6 +28,7 @@ _TIMES: Final = (Scale(1e-6, "µs"), Scale(1e-3, "ms"), Scale(1.0, "s"), Scale(6
 _SIZES: Final = (Scale(1.0, "B"), Scale(1e3, "kB"), Scale(1e6, "MB"), Scale(1e9, "GB"), Scale(1e12, "TB"))
 _ENERGIES: Final = (Scale(1e-6, "µJ"), Scale(1e-3, "mJ"), Scale(1.0, "J"), Scale(1e3, "kJ"), Scale(1e6, "MJ"), Scale(1e9, "GJ"))
 _LEAST_COUNT: Final = {"min": 2.0, "h": 2.0, "d": 2.0}
+_EXACT: Final = 1e-9
 _MINUS: Final = "\N{MINUS SIGN}"
 
 
@@ -80,10 +81,11 @@ def number(value: float | None) -> str:
     """A number with three digits, never in powers of ten above one: 1234 is "1,234", 12.34 "12.3", 23.04 "23.0", 3.4 "3.4"."""
     if value is None or not math.isfinite(value):
         return NONE
-    if abs(float(f"{value:.3g}")) >= 1000 or value == int(value):
+    short = float(f"{value:.2g}")
+    if abs(float(f"{value:.3g}")) >= 1000 or math.isclose(value, round(value), rel_tol=_EXACT):
         return f"{value:,.0f}".replace("-", _MINUS)
-    exact = float(f"{value:.2g}") == value
-    return (f"{value:g}" if exact else f"{value:#.3g}".rstrip(".")).replace("-", _MINUS)
+    text = f"{short:g}" if math.isclose(value, short, rel_tol=_EXACT) else f"{value:#.3g}".rstrip(".")
+    return text.replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:
