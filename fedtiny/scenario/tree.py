@@ -26,7 +26,7 @@ MOST_VALUES: Final = 100_000
 
 _LONGEST_SHOWN: Final = 40
 _TAG: Final = "tag:yaml.org,2002:"
-_EXPONENT: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
+_EXPONENT: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 _Place = Callable[[yaml.Mark], str]
 
 

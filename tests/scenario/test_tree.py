@@ -35,6 +35,11 @@ def test_a_number_with_an_exponent_is_a_number_without_point_and_sign(text, numb
     assert plain(f"a: {text}") == {"a": number}
 
 
+@pytest.mark.parametrize("text", ["1e-3 s", "4.7e2 kB", "1e3x"])
+def test_a_quantity_with_an_exponent_is_a_text(text):
+    assert plain(f"a: {text}") == {"a": text}
+
+
 def test_a_date_stays_a_text():
     assert plain("name: 2026-01-31") == {"name": "2026-01-31"}
 

@@ -1,0 +1,167 @@
+"""A device in virtual time: what occupies a link, what waits for what, and in which order things come."""
+
+import itertools
+
+import pytest
+
+from fedtiny.randomness import Streams
+
+
+def test_bandwidth_occupies_a_link_and_latency_does_not(bench):
+    stage = bench(latency="5 s", downlink="10 B/s", uplink="20 B/s")
+    stage.send(stage.work(1, size=100, reply=40), stage.work(2, size=100, reply=40))
+    stage.environment.run()
+    assert stage.spans("download") == [(0, 10), (10, 20)]
+    assert [activity.arrival for activity in stage.of("download")] == [15, 25]
+    assert stage.spans("upload") == [(15, 17), (25, 27)]
+    assert stage.delivered == [(1, 22), (2, 32)]
+
+
+def test_an_unlimited_link_takes_no_time(bench):
+    stage = bench(latency="2 s")
+    stage.send(stage.work(1, size=10**12, reply=10**12))
+    stage.environment.run()
+    assert stage.spans("download") == [(0, 0)]
+    assert stage.delivered == [(1, 4)]
+
+
+def test_downlink_processor_and_uplink_work_at_once(bench):
+    stage = bench(downlink="10 B/s", uplink="10 B/s")
+    stage.send(*(stage.work(number, size=40, seconds=4, reply=40) for number in (1, 2, 3)))
+    stage.environment.run()
+    assert stage.spans("download") == [(0, 4), (4, 8), (8, 12)]
+    assert stage.spans("train") == [(4, 8), (8, 12), (12, 16)]
+    assert stage.spans("upload") == [(8, 12), (12, 16), (16, 20)]
+
+
+def test_a_serial_runtime_finishes_a_whole_cycle_before_the_next_message(bench):
+    stage = bench(runtime="serial", latency="1 s", downlink="10 B/s", uplink="10 B/s")
+    stage.send(*(stage.work(number, size=10, seconds=2, reply=30) for number in (1, 2)))
+    stage.environment.run()
+    cycle = 1 + 1 + 2 + 3 + 1
+    assert stage.delivered == [(1, cycle), (2, 2 * cycle)]
+    assert stage.spans("download") == [(0, 1), (cycle, cycle + 1)]
+
+
+def test_a_serial_runtime_goes_on_after_a_message_nobody_wants_any_more(bench):
+    stage = bench(runtime="serial", latency="1 s")
+    stage.send(stage.work(1, seconds=2, wanted=lambda: False), stage.work(2, seconds=2))
+    stage.environment.run()
+    assert stage.delivered == [(2, 5)]
+
+
+def test_what_was_sent_before_arrives_before_whatever_the_jitter(bench):
+    stage = bench(latency="1 s", jitter="5 s")
+    for number in range(50):
+        stage.send(stage.work(number, seconds=0.01), at=number * 0.1 if number else None)
+    stage.environment.run()
+    arrivals = [activity.arrival for activity in stage.of("download")]
+    assert arrivals == sorted(arrivals)
+    assert stage.executed == list(range(50))
+    assert [number for number, _ in stage.delivered] == list(range(50))
+    assert len(set(arrivals)) < 50, "some had to wait for one before them"
+
+
+def test_jitter_never_makes_a_latency_negative(bench):
+    stage = bench(latency="100 ms", jitter="10 s")
+    for number in range(30):
+        stage.send(stage.work(number), at=number * 100.0 if number else None)
+    stage.environment.run()
+    delays = [activity.arrival - activity.end for activity in stage.of("download")]
+    assert min(delays) == 0.0 < max(delays)
+
+
+def test_one_burst_has_one_latency_draw(bench):
+    stage = bench(latency="3 s", jitter="1 s")
+    stage.send(*(stage.work(number) for number in range(5)))
+    stage.environment.run()
+    draws = Streams(0).numpy("group", 1, "device", 2, "downlink", "jitter")
+    first, second = 3 + draws.normal(), 3 + draws.normal()
+    assert [activity.arrival for activity in stage.of("download")] == [first] * 5
+    begin = stage.environment.now + 100
+    stage.send(stage.work(6), at=begin)
+    stage.environment.run()
+    assert stage.of("download")[-1].arrival == begin + second
+
+
+def test_every_reply_has_a_latency_draw_of_its_own(bench):
+    stage = bench(latency="50 s", jitter="1 s")
+    stage.send(*(stage.work(number, seconds=100) for number in range(3)))
+    stage.environment.run()
+    delays = [activity.arrival - activity.end for activity in stage.of("upload")]
+    assert len({round(delay, 9) for delay in delays}) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lost_message_is_sent_again_a_round_trip_later(bench, seed):
+    stage = bench(latency="7 s", downlink="10 B/s", loss=0.6, seed=seed)
+    stage.send(stage.work(1, size=30))
+    draws = Streams(seed).numpy("group", 1, "device", 2, "downlink", "loss")
+    losses = next(count for count in itertools.count() if draws.random() >= 0.6)
+    stage.environment.run()
+    downloads = stage.of("download")
+    assert [activity.outcome for activity in downloads] == ["lost"] * losses + ["done"]
+    assert [activity.start for activity in downloads] == [(3 + 2 * 7) * attempt for attempt in range(losses + 1)]
+    assert [activity.arrival for activity in downloads] == [None] * losses + [(3 + 2 * 7) * losses + 3 + 7]
+    assert stage.trace.bytes_down == 30 * (losses + 1)
+
+
+def test_a_message_waits_for_one_before_it_that_was_lost(bench):
+    stages = [bench(latency="1 s", loss=0.5, seed=seed) for seed in range(10)]
+    for stage in stages:
+        stage.send(*(stage.work(number, seconds=0.1) for number in range(6)))
+        stage.environment.run()
+        assert stage.executed == list(range(6))
+        assert [number for number, _ in stage.delivered] == list(range(6))
+    assert any(activity.outcome == "lost" for stage in stages for activity in stage.of("upload"))
+
+
+def test_an_unwanted_message_is_downloaded_and_not_worked_on(bench):
+    stage = bench(downlink="10 B/s")
+    stage.send(stage.work(1, size=10, seconds=5, wanted=lambda: stage.environment.now < 1))
+    stage.environment.run()
+    assert [(activity.kind, activity.outcome) for activity in stage.trace.activities] == [("download", "late")]
+    assert stage.executed == []
+
+
+def test_a_reply_that_nobody_awaits_is_late(bench):
+    stage = bench()
+    stage.send(stage.work(1, seconds=1, awaited=False))
+    stage.environment.run()
+    assert [(activity.kind, activity.outcome) for activity in stage.trace.activities] == [
+        ("download", "done"),
+        ("train", "done"),
+        ("upload", "late"),
+    ]
+
+
+def test_work_that_failed_is_recorded_as_failed(bench):
+    stage = bench()
+    stage.send(stage.work(1, seconds=1, failed=True), stage.work(2, seconds=1, kind="evaluate"))
+    stage.environment.run()
+    assert [(activity.kind, activity.outcome) for activity in stage.of("train") + stage.of("evaluate")] == [
+        ("train", "failed"),
+        ("evaluate", "done"),
+    ]
+
+
+def test_an_activity_says_who_for_which_round_with_how_many_bytes_and_macs(bench):
+    stage = bench(latency="1 s")
+    stage.send(stage.work(9, size=100, seconds=2, reply=50))
+    stage.environment.run()
+    download, train, upload = stage.trace.activities
+    assert {(activity.device, activity.round) for activity in stage.trace.activities} == {(4, 9)}
+    assert (download.bytes, download.payload_bytes, upload.bytes, upload.payload_bytes) == (100, 50, 50, 25)
+    assert (train.macs, train.bytes, train.arrival) == (20, 0, None)
+    assert (stage.trace.bytes_down, stage.trace.bytes_up) == (100, 50)
+
+
+def test_a_device_draws_from_streams_of_its_own(bench):
+    def arrivals(seed):
+        stage = bench(latency="3 s", jitter="1 s", seed=seed)
+        stage.send(stage.work(1))
+        stage.environment.run()
+        return [activity.arrival for activity in stage.trace.activities]
+
+    assert arrivals(1) == arrivals(1)
+    assert arrivals(1) != arrivals(2)
