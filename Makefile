@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check clean constraints
+.PHONY: help setup run test flower check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -36,6 +36,9 @@ run: setup ## run scenarios/quickstart.yaml and its variants, and draw their rep
 
 test: setup ## run the tests (all but the slow ones) on two processes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests
+
+flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
 
 check: setup ## ruff, mypy --strict and the architecture tests
 	$(BIN)/ruff check .

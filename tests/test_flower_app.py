@@ -18,7 +18,11 @@ from fedtiny.preparation import prepare
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.trace import Trace
 
-FLEET = [{"count": 2, "device": {"kind": "custom", "memory": "1 GB", "step_time": "1 s"}, "network": {"kind": "custom", "latency": "1 s"}}]
+FLEET = [
+    {"count": 1, "device": {"kind": "custom", "memory": "1 GB", "step_time": step_time}, "network": {"kind": "custom", "latency": "1 s"}}
+    for step_time in ("3 s", "2 s", "1 s")
+]
+"""The last device is the first to answer."""
 
 
 def scenario(**changes):
@@ -28,7 +32,7 @@ def scenario(**changes):
             "model": {"kind": "linear"},
             "data": {"kind": "digits"},
             "training": {"local_steps": 2, "batch_size": 16, "optimizer": {"kind": "sgd", "learning_rate": 0.2}},
-            "strategy": {"kind": "fedavg", "min_available_nodes": 2},
+            "strategy": {"kind": "fedavg", "min_available_nodes": 3},
             "fleet": FLEET,
             "stop": {"rounds": 3},
             **changes,
@@ -85,16 +89,16 @@ def virtually(world):
 @pytest.mark.parametrize(
     "strategy",
     [
-        {"kind": "fedavg", "min_available_nodes": 2},
-        {"kind": "dga", "delay": 0, "min_available_nodes": 2},
-        {"kind": "dga", "delay": 3, "min_available_nodes": 2},
-        {"kind": "dga", "delay": 4, "send": "early", "min_available_nodes": 2},
+        {"kind": "fedavg", "min_available_nodes": 3},
+        {"kind": "dga", "delay": 0, "min_available_nodes": 3},
+        {"kind": "dga", "delay": 3, "min_available_nodes": 3},
+        {"kind": "dga", "delay": 4, "send": "early", "min_available_nodes": 3},
     ],
 )
 def test_a_grid_that_is_not_virtual_gives_the_model_of_the_simulation(strategy):
     asked = scenario(strategy=strategy)
     world = prepare(asked)
-    versions = served(world, RealGrid(virtually(world)))
+    versions = served(world, RealGrid(virtually(world), connected=len(FLEET)))
     simulated = run(asked)
     assert [version.round for version in versions] == [0, 1, 2, 3]
     assert [version.quality.accuracy for version in versions] == simulated.rounds["accuracy"].to_pylist()
@@ -104,10 +108,10 @@ def test_a_grid_that_is_not_virtual_gives_the_model_of_the_simulation(strategy):
 
 @pytest.mark.parametrize("kind", [{"kind": "fedavg"}, {"kind": "dga", "delay": 3}])
 def test_the_server_waits_until_enough_nodes_are_connected(kind):
-    world = prepare(scenario(strategy={**kind, "min_available_nodes": 2}, stop={"rounds": 0}))
+    world = prepare(scenario(strategy={**kind, "min_available_nodes": 3}, stop={"rounds": 0}))
     grid = RealGrid(virtually(world))
     served(world, grid)
-    assert grid.asked[:3] == [0, 1, 2]
+    assert grid.asked[:4] == [0, 1, 2, 3]
 
 
 def test_a_limit_of_virtual_time_is_refused_where_time_is_real():
@@ -157,7 +161,7 @@ def test_a_client_computes_on_one_thread_and_puts_back_what_was_set():
 
 @pytest.mark.parametrize(
     ("partition", "fleet"),
-    [(2, FLEET), (-1, FLEET), (1, [{**FLEET[0], "count": 1}, {**FLEET[0], "device": {**FLEET[0]["device"], "memory": "1 kB"}}])],
+    [(3, FLEET), (-1, FLEET), (1, [FLEET[0], {**FLEET[0], "device": {**FLEET[0]["device"], "memory": "1 kB"}}])],
 )
 def test_a_node_that_is_no_device_of_the_fleet_is_told_so(partition, fleet):
     world = prepare(scenario(fleet=fleet, on_out_of_memory="exclude", strategy={"kind": "fedavg"}))

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
-import httpx
 import pytest
 
 SECONDS_TO_START = 60
@@ -76,9 +77,7 @@ class Federation:
     def start(self, nodes: int) -> None:
         """Starts a SuperLink and nodes with the partition ids 0 to nodes - 1."""
         address = f"127.0.0.1:{self.port}"
-        (self.folder / "config.toml").write_text(
-            f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{address}"\ninsecure = true\n'
-        )
+        (self.folder / "config.toml").write_text(f'[superlink.here]\naddress = "{address}"\ninsecure = true\n')
         self._start("superlink", ["flower-superlink", "--insecure", "--disable-runtime-dependency-installation", "--port", str(self.port)])
         self._wait_for_health(f"http://{address}/health")
         for number in range(nodes):
@@ -120,9 +119,9 @@ class Federation:
         while time.monotonic() < deadline:
             assert self.processes[0].poll() is None, (self.folder / "superlink.log").read_text()
             try:
-                if httpx.get(address).is_success:
+                with urlopen(address):
                     return
-            except httpx.TransportError:
+            except URLError:
                 time.sleep(0.2)
         raise AssertionError((self.folder / "superlink.log").read_text())
 
