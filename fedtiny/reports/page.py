@@ -32,7 +32,7 @@ from fedtiny.reports.inline_svg import inline_svg
 from fedtiny.reports.sections import comparison_page, run_page, sweep_page
 from fedtiny.results.files import replace_file
 from fedtiny.results.folder import read_run
-from fedtiny.results.record import RunResult
+from fedtiny.results.record import ACTIVITIES, RunResult
 from fedtiny.results.sweep import SweepResult, is_sweep, read_sweep
 
 REPORT_FILE: Final = "report.html"
@@ -99,8 +99,9 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None) -> Pat
 
 
 def _runs_of(sweep: SweepResult, folder: Path) -> dict[str, RunResult]:
+    """The finished runs without activities and weights, of which a large sweep has more than memory holds."""
     done = [row["cell"] for row in sweep.cells.to_pylist() if row["status"] == "done" and row["cell"] in sweep.folders]
-    return {cell: read_run(folder / sweep.folders[cell]) for cell in done}
+    return {cell: replace(read_run(folder / sweep.folders[cell]), activities=ACTIVITIES.empty_table(), model={}) for cell in done}
 
 
 def _named_apart(results: Sequence[RunResult], places: Sequence[Path]) -> list[RunResult]:

@@ -28,7 +28,7 @@ def table_bytes(table: pa.Table, schema: pa.Schema) -> bytes:
     if not table.schema.equals(schema):
         raise ValueError(f"the table must have the columns\n{schema}\nand it has\n{table.schema}")
     sink = pa.BufferOutputStream()
-    pq.write_table(table.combine_chunks(), sink, version="2.6", compression="zstd", compression_level=3, row_group_size=_ROWS_PER_GROUP)
+    pq.write_table(table, sink, version="2.6", compression="zstd", compression_level=3, row_group_size=_ROWS_PER_GROUP)
     return bytes(sink.getvalue().to_pybytes())
 
 

@@ -10,7 +10,7 @@ import pytest
 from fedtiny.errors import FolderError
 from fedtiny.results import files
 from fedtiny.results.folder import check_replaceable, read_run, read_status, write_run, write_status
-from fedtiny.results.record import HOST_FIELDS
+from fedtiny.results.record import HOST_FIELDS, ROUNDS
 
 FILES = {"scenario.yaml", "run.json", "rounds.parquet", "activities.parquet", "devices.parquet", "model.safetensors", "timeline.json"}
 
@@ -172,7 +172,7 @@ def without_column(path):
 
 
 def another_column_type(path):
-    table = pa.table({"round": ["zero"]})
+    table = pa.table({name: ["text"] for name in ROUNDS.names})
     path.write_bytes(files.table_bytes(table, table.schema))
 
 
@@ -201,6 +201,13 @@ def test_a_damaged_run_folder_is_named_with_what_is_wrong(run, tmp_path, name, d
         read_run(folder)
     assert says in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_columns_that_a_later_version_added_are_left_out(run, tmp_path):
+    folder = write_run(run, tmp_path / "run")
+    more = run.rounds.append_column("staleness", [[0, 1, 2, 3]])
+    (folder / "rounds.parquet").write_bytes(files.table_bytes(more, more.schema))
+    assert read_run(folder).rounds.schema == ROUNDS
 
 
 def test_results_are_read_without_torch_or_simpy_or_flower():

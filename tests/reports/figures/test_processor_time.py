@@ -12,6 +12,7 @@ def test_the_bars_of_a_class_are_its_shares_and_fill_the_axis(fedavg):
     whole = sum(spent[kind][jetsons].sum() for kind in spent)
     assert bars[0].get_width() == pytest.approx(100 * spent["train"][jetsons].sum() / whole)
     assert sum(bar.get_width() for bar in bars) == pytest.approx(100.0)
+    assert max(bar.get_x() + bar.get_width() for bar in bars) == pytest.approx(100.0)
 
 
 def test_every_run_has_its_own_block(fedavg, dga, empty):

@@ -4,6 +4,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from fedtiny.reports.figures import timeline
+from fedtiny.reports.window import windows_of
 
 
 def legend(figure):
@@ -12,7 +13,7 @@ def legend(figure):
 
 def test_runs_are_drawn_on_the_same_time_scale(fedavg, dga):
     first, second = timeline.draw([fedavg, dga]).axes
-    assert first.get_xlim() == second.get_xlim()
+    assert first.get_xlim() == second.get_xlim() == (0.0, pytest.approx(windows_of([fedavg, dga])[0].length))
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["fedavg", "dga"]
 
 
