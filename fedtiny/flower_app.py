@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.client_work import Learner, client_app, partition_id
 from fedtiny.federation.grid import VirtualTimeGrid
-from fedtiny.federation.records import LOCAL_STEPS, Vector, array_record, vector_of
+from fedtiny.federation.records import LOCAL_STEPS, NUM_PARTITIONS, Vector, array_record, vector_of
 from fedtiny.preparation import World
 from fedtiny.strategies.dga_client import LEARNING_RATE
 from fedtiny.training.evaluation import Quality, evaluate
@@ -90,20 +90,20 @@ def model_of(world: World, trainable: Vector) -> dict[str, np.ndarray]:
 def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
     """The scenario's Flower ClientApp. It finds its device by the node's `partition-id` and keeps nothing of its own.
 
-    A message to a node whose `partition-id` is no device of the fleet, or a device that training does not fit, fails
-    with a ScenarioError.
+    A message to a node fails with a ScenarioError if its `partition-id` is no device of the fleet or one that training does
+    not fit, or if its `num-partitions` is not the size of the fleet: it would learn from other data than the node expects.
     """
     scenario = world.blueprint.scenario
     stochastic = any(isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in world.flat.network.modules())
     by_number = {participant.traits.number: participant for participant in world.included}
 
     def learner_of(context: Context) -> LocalLearner:
-        number = partition_id(context)
-        if number not in by_number:
-            fleet = len(world.participants)
+        number, fleet = partition_id(context), len(world.participants)
+        partitions = context.node_config.get(NUM_PARTITIONS, fleet)
+        if number not in by_number or partitions != fleet:
             raise ScenarioError(
-                f"partition-id {number}: the fleet has devices 0 to {fleet - 1}, and training fits {len(by_number)} of them; "
-                "start a SuperNode for each that fits, with its own partition-id",
+                f"partition-id {number} of {partitions}: the fleet has devices 0 to {fleet - 1}, and training fits {len(by_number)} "
+                f"of them; start a SuperNode for each that fits, with its own partition-id and num-partitions={fleet}",
                 ("fleet",),
             )
         participant = by_number[number]

@@ -159,13 +159,15 @@ def test_a_client_computes_on_one_thread_and_puts_back_what_was_set():
         torch.set_num_threads(before)
 
 
+TOO_SMALL = {**FLEET[0], "device": {**FLEET[0]["device"], "memory": "1 kB"}}
+
+
 @pytest.mark.parametrize(
-    ("partition", "fleet"),
-    [(3, FLEET), (-1, FLEET), (1, [FLEET[0], {**FLEET[0], "device": {**FLEET[0]["device"], "memory": "1 kB"}}])],
+    ("partition", "partitions", "fleet"), [(3, 3, FLEET), (-1, 3, FLEET), (1, 4, FLEET), (1, 2, [FLEET[0], TOO_SMALL])]
 )
-def test_a_node_that_is_no_device_of_the_fleet_is_told_so(partition, fleet):
+def test_a_node_that_is_no_device_of_the_fleet_is_told_so(partition, partitions, fleet):
     world = prepare(scenario(fleet=fleet, on_out_of_memory="exclude", strategy={"kind": "fedavg"}))
     with server_identity():
         message = Message(RecordDict(), 9, "train")
-    with pytest.raises(ScenarioError, match=f"partition-id {partition}: "):
-        client_app_of(world)(message, node_context(9, partition, 3))
+    with pytest.raises(ScenarioError, match=f"partition-id {partition} of {partitions}: .* num-partitions={len(fleet)}"):
+        client_app_of(world)(message, node_context(9, partition, partitions))
