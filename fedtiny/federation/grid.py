@@ -90,6 +90,8 @@ class VirtualTimeGrid(Grid):
     _sent: dict[str, _Sent] = field(default_factory=dict)
     _arrived: dict[str, Message] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
+    _fetching: set[str] = field(default_factory=set)
+    """What a waiting server takes as soon as it is there."""
     _closed: int = -1
     """The last round whose version of the model exists: what comes for it now is late."""
     _count: int = 0
@@ -182,7 +184,7 @@ class VirtualTimeGrid(Grid):
         # as on a SuperLink, a reply that was not fetched in time is gone too
         yield self.environment.timeout(self.lifetime)
         sent = self._sent.get(message_id)
-        if sent is not None:
+        if sent is not None and not (message_id in self._arrived and message_id in self._fetching):
             sent.wanted = False
             self._arrive(message_id, self._error(message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over"))
 
@@ -238,7 +240,8 @@ class VirtualTimeGrid(Grid):
         self._awaited.discard(message_id)
 
     def _await(self, message_ids: Iterable[str]) -> None:
-        self._awaited = {message_id for message_id in message_ids if not self._answerable(message_id)}
+        self._fetching = set(message_ids)
+        self._awaited = {message_id for message_id in self._fetching if not self._answerable(message_id)}
 
     def _answerable(self, message_id: str) -> bool:
         return message_id in self._arrived or message_id not in self._sent
@@ -264,6 +267,7 @@ class VirtualTimeGrid(Grid):
             self.environment.step()
 
     def _take(self, message_ids: Iterable[str]) -> list[Message]:
+        self._fetching = set()
         taken: list[tuple[int, str, Message]] = []
         for message_id in dict.fromkeys(message_ids):
             if message_id in self._arrived:
