@@ -82,7 +82,8 @@ def measure(job: tuple[str, int, str]) -> dict[str, Any]:
         dga[rate] = curve(place, partition, seed, rate, DGA, stop if best is None else {**stop, "virtual_time": f"{best!r} s"})
         time = reached(*dga[rate], target)
         best = time if best is None or (time is not None and time < best) else best
-    result = {"partition": partition, "seed": seed, "target": target, "fedavg": fedavg_times, "dga": {r: reached(*dga[r], target) for r in RATES}}
+    result: dict[str, Any] = {"partition": partition, "seed": seed, "target": target, "fedavg": fedavg_times}
+    result["dga"] = {rate: reached(*found, target) for rate, found in dga.items()}
     result["curves"] = {"fedavg": fedavg[fastest(result["fedavg"])], "dga": dga[fastest(result["dga"])]}
     print(json.dumps({key: value for key, value in result.items() if key != "curves"}), flush=True)
     return result
@@ -100,7 +101,8 @@ def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         of = [result for result in results if result["partition"] == partition]
         times = {name: statistics.median(best(result[name]) for result in of) for name in ("fedavg", "dga")}
         ratios = [best(result["fedavg"]) / best(result["dga"]) for result in of]
-        rows.append({"partition": partition, "target": statistics.median(r["target"] for r in of), **times, "ratio": statistics.median(ratios)})
+        target = statistics.median(result["target"] for result in of)
+        rows.append({"partition": partition, "target": target, **times, "ratio": statistics.median(ratios)})
     return rows
 
 
@@ -152,7 +154,8 @@ def main() -> None:
         results = list(pool.map(measure, jobs))
     rows = summary(results)
     draw(results, rows, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps({"summary": rows, "runs": [{k: v for k, v in r.items() if k != "curves"} for r in results]}, indent=1))
+    numbers = [{key: value for key, value in result.items() if key != "curves"} for result in results]
+    options.out.with_suffix(".json").write_text(json.dumps({"summary": rows, "runs": numbers}, indent=1) + "\n")
     print("| data | target | FedAvg | DGA | FedAvg / DGA |\n|---|---|---|---|---|")
     for row in rows:
         print(f"| {row['partition']} | {row['target']:.3f} | {row['fedavg']:.1f} s | {row['dga']:.1f} s | {row['ratio']:.2f} |")

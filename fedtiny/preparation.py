@@ -193,7 +193,7 @@ def decide(scenario: Scenario, participants: list[Participant]) -> None:
     everybody = "; no device of the fleet has enough" if len(excluded) == len(participants) else ""
     raise InfeasibleError(
         f"training needs {_readable(needed)} but {device.name} offers {_readable(device.memory)}{everybody}; "
-        f"{largest.replace('_', ' ')} take {_readable(size)}: lower training.batch_size or data.image_size, choose a cheaper update "
+        f"{largest.replace('_', ' ')} take {_readable(size)}: lower training.batch_size or data.image_size, take a cheaper update "
         f"(last, bias, tinytl) or a smaller model" + ("" if everybody else ", or set on_out_of_memory: exclude"),
         ("fleet", first.traits.group),
     )

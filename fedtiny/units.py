@@ -35,7 +35,9 @@ DATA_RATE: Final = {f"{unit}/s": factor for unit, factor in SIZE.items()} | {f"{
 COMPUTE_RATE: Final = {f"{prefix}MAC/s": factor for prefix, factor in _SI.items()}
 POWER: Final = {f"{prefix}W": factor for prefix, factor in {**_SMALL, "k": 1e3}.items()}
 ENERGY: Final = {f"{prefix}J": factor for prefix, factor in {**_SMALL, "k": 1e3, "M": 1e6}.items()} | {"Wh": 3600.0, "mWh": 3.6}
-ENERGY_PER_BYTE: Final = {f"{prefix}J/B": factor for prefix, factor in _SMALL.items()} | {f"{prefix}J/bit": factor * 8 for prefix, factor in _SMALL.items()}
+ENERGY_PER_BYTE: Final = {f"{prefix}J/B": factor for prefix, factor in _SMALL.items()} | {
+    f"{prefix}J/bit": factor * 8 for prefix, factor in _SMALL.items()
+}
 
 UNLIMITED: Final = math.inf
 
@@ -66,7 +68,9 @@ def _names(units: Mapping[str, float]) -> str:
     return ", ".join(sorted((unit for unit in units if "µ" not in unit), key=lambda unit: units[unit]))
 
 
-def _checked(units: Mapping[str, float], example: str, *, zero: bool, unlimited: bool = False, whole: bool = False) -> Callable[[object], float]:
+def _checked(
+    units: Mapping[str, float], example: str, *, zero: bool, unlimited: bool = False, whole: bool = False
+) -> Callable[[object], float]:
     def read(value: object) -> float:
         if unlimited and value == "unlimited":
             return UNLIMITED
@@ -91,14 +95,20 @@ def _schema(example: str) -> WithJsonSchema:
 
 Seconds = Annotated[float, BeforeValidator(_checked(TIME, "20 ms", zero=True)), PlainSerializer(_writer("s")), _schema("20 ms")]
 PositiveSeconds = Annotated[float, BeforeValidator(_checked(TIME, "20 ms", zero=False)), PlainSerializer(_writer("s")), _schema("20 ms")]
-Bytes = Annotated[float, BeforeValidator(_checked(SIZE, "256 kB", zero=False, whole=True)), PlainSerializer(_writer("B")), _schema("256 kB")]
+Bytes = Annotated[
+    float, BeforeValidator(_checked(SIZE, "256 kB", zero=False, whole=True)), PlainSerializer(_writer("B")), _schema("256 kB")
+]
 BytesPerSecond = Annotated[
     float,
     BeforeValidator(_checked(DATA_RATE, "5 Mbit/s", zero=False, unlimited=True)),
     PlainSerializer(_writer("B/s")),
     _schema("5 Mbit/s"),
 ]
-MacsPerSecond = Annotated[float, BeforeValidator(_checked(COMPUTE_RATE, "60 MMAC/s", zero=False)), PlainSerializer(_writer("MAC/s")), _schema("60 MMAC/s")]
+MacsPerSecond = Annotated[
+    float, BeforeValidator(_checked(COMPUTE_RATE, "60 MMAC/s", zero=False)), PlainSerializer(_writer("MAC/s")), _schema("60 MMAC/s")
+]
 Watts = Annotated[float, BeforeValidator(_checked(POWER, "2.5 W", zero=True)), PlainSerializer(_writer("W")), _schema("2.5 W")]
 Joules = Annotated[float, BeforeValidator(_checked(ENERGY, "1 J", zero=True)), PlainSerializer(_writer("J")), _schema("1 J")]
-JoulesPerByte = Annotated[float, BeforeValidator(_checked(ENERGY_PER_BYTE, "92 nJ/B", zero=True)), PlainSerializer(_writer("J/B")), _schema("92 nJ/B")]
+JoulesPerByte = Annotated[
+    float, BeforeValidator(_checked(ENERGY_PER_BYTE, "92 nJ/B", zero=True)), PlainSerializer(_writer("J/B")), _schema("92 nJ/B")
+]

@@ -78,10 +78,8 @@ def pretrain(
 
 
 def _of_classes(examples: Examples, public: np.ndarray, recipe: Pretraining) -> np.ndarray:
-    if recipe.classes is None:
-        chosen = public
-    else:
-        chosen = public[np.isin(examples.targets.numpy(force=True)[public], recipe.classes)]
+    wanted = recipe.classes
+    chosen = public if wanted is None else public[np.isin(examples.targets.numpy(force=True)[public], wanted)]
     if not len(chosen):
         raise DataError(
             f"pre-training finds none of its classes {list(recipe.classes or ())} among the {len(public)} public examples: "
@@ -117,9 +115,11 @@ def load_values(network: nn.Module, path: Path) -> None:
     try:
         values = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}): write one with `fedtiny pretrain SCENARIO --out FILE`") from error
+        raise ModelError(
+            f"{path} cannot be read as safetensors ({error}): write one with `fedtiny pretrain SCENARIO --out FILE`"
+        ) from error
     own = network.state_dict()
-    wrong = [name for name in own.keys() | values.keys() if name not in own or name not in values or own[name].shape != values[name].shape]
+    wrong = [name for name in own.keys() | values.keys() if name not in own.keys() & values.keys() or own[name].shape != values[name].shape]
     if wrong:
         raise ModelError(
             f"{path} does not fit the network: {len(wrong)} tensors differ, among them {sorted(wrong)[:3]}; "

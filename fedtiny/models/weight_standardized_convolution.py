@@ -20,7 +20,7 @@ def standardized(weight: Tensor) -> Tensor:
     """The weight (out, in / groups, kernel, kernel) with mean 0 and standard deviation about 1 in each output channel."""
     centred = weight - weight.mean((1, 2, 3), keepdim=True)
     # several times faster than `std` on tensors this small, and also without a gradient where a channel is constant
-    deviation = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True) / math.sqrt(weight[0].numel() - 1)
+    deviation: Tensor = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True) / math.sqrt(weight[0].numel() - 1)
     return centred / (deviation + EPSILON)
 
 

@@ -31,14 +31,14 @@ def evaluate(flat: FlatNetwork, examples: Examples) -> Quality:
     training = flat.network.training
     flat.network.eval()
     classes = not examples.targets.is_floating_point()
-    for inputs, targets in zip(examples.inputs.split(_BATCH), examples.targets.split(_BATCH), strict=True):
-        outputs = flat.network(inputs) if classes or flat.own_loss is None else None
-        mean = (
-            nn.functional.cross_entropy(outputs, targets) if flat.own_loss is None and outputs is not None else flat.loss(inputs, targets)
-        )
-        loss += float(mean) * len(targets)
-        if classes and outputs is not None:
-            correct += int((outputs.argmax(dim=1) == targets).sum())
+    for start in range(0, len(examples.targets), _BATCH):
+        inputs, targets = examples.inputs[start : start + _BATCH], examples.targets[start : start + _BATCH]
+        if flat.own_loss is not None:
+            loss += float(flat.own_loss(inputs, targets)) * len(targets)
+        if classes or flat.own_loss is None:
+            outputs = flat.network(inputs)
+            loss += float(nn.functional.cross_entropy(outputs, targets)) * len(targets) if flat.own_loss is None else 0.0
+            correct += int((outputs.argmax(dim=1) == targets).sum()) if classes else 0
     flat.network.train(training)
     total = len(examples.targets)
     return Quality(correct / total if classes else None, loss / total)

@@ -58,7 +58,8 @@ class Batches:
             return self.indices
         epoch, position = divmod(step - 1, self.per_epoch)
         order = _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
-        return self.indices[order[position * self.batch_size : (position + 1) * self.batch_size]]
+        chosen: np.ndarray = self.indices[order[position * self.batch_size : (position + 1) * self.batch_size]]
+        return chosen
 
 
 @lru_cache(maxsize=4096)

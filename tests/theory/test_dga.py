@@ -128,9 +128,7 @@ def test_b6_clients_share_everything_but_their_own_latest_gradients(curve, local
     _, gradients = corrections(federation, found, 0.1)
     if delay == 0:
         # at D = 0 the correction of round t is part of step tK, so the gradients come from the closed form's own weights
-        gradients = np.stack(
-            [[federation.gradient(i, found.weights[n - 1, i], n) for i in range(3)] for n in range(1, len(found.weights))]
-        )
+        gradients = np.stack([[federation.gradient(i, found.weights[n - 1, i], n) for i in range(3)] for n in range(1, len(found.weights))])
     for n in range(1, len(found.weights)):
         tau = (n - delay) // local_steps if n >= delay else 0
         shared = np.einsum("i,nip->p", shares, gradients[: tau * local_steps])

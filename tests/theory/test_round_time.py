@@ -14,7 +14,8 @@ import pytest
 CASES = [
     (local_steps, delay, latency, step_time)
     for local_steps, delay in itertools.product((1, 2, 3, 5, 10), (0, 1, 2, 3, 4, 5, 7, 10, 13, 20, 25))
-    for latency, step_time in ((0.0, 0.1), (0.37, 0.1), (2.5, 0.25))]
+    for latency, step_time in ((0.0, 0.1), (0.37, 0.1), (2.5, 0.25))
+]
 
 
 def mean_round_time(federation, strategy, local_steps, rounds_in_flight, latency, step_time):
