@@ -73,11 +73,12 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Play:
-    """A run of the parts themselves: every version of the model, and the grid whose nodes and trace can be looked at."""
+    """A run of the parts themselves: every version of the model and its time, and the grid whose nodes and trace can be looked at."""
 
     world: "World"
     grid: "VirtualTimeGrid"
     versions: list["ModelVersion"]
+    times: list[float]
     observed: dict[tuple[int, int], np.ndarray]
     """(device, step) -> weights."""
 
@@ -184,9 +185,15 @@ class Federation:
                 watch(message, context, reply)
             return reply
 
-        play = Play(world, virtual_grid(world, watched, Trace()), [], seen)
+        play = Play(world, virtual_grid(world, watched, Trace()), [], [], seen)
+
+        def on_version(version: "ModelVersion") -> None:
+            play.versions.append(version)
+            play.times.append(play.grid.now)
+            play.grid.close_round(version.round)
+
         with server_identity():
-            serve(world, play.grid, play.versions.append)
+            serve(world, play.grid, on_version)
         return play
 
     def measure(self, strategy: dict[str, Any], *, local_steps: int, rounds: int, **overrides: Any) -> list[float]:

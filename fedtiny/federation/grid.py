@@ -4,9 +4,10 @@ Strategies see only a Grid, so the same strategy and the same client app run her
 have to wait makes the clock jump: `send_and_receive` jumps to the last reply or the timeout, an empty `pull_messages`
 advances by the poll interval or to the next arrival, whichever is sooner.
 
-Semantics follow Flower 1.41: late replies stay pullable; a reply is handed over once and asking again gives error 3; a
-client's exception becomes an error reply with code 2; error replies come from the server's node id, so replies are
-matched by `reply_to_message_id`. Replies are handed over sorted by node id, so sums do not depend on who was faster.
+Semantics follow Flower 1.41: late replies stay pullable (also when the message's lifetime ends before anybody pulls them,
+as a real server would have pulled them); a reply is handed over once and asking again gives error 3; a client's exception
+becomes an error reply with code 2; error replies come from the server's node id, so replies are matched by
+`reply_to_message_id`. Replies are handed over sorted by node id, so sums do not depend on who was faster.
 """
 
 import math
@@ -90,8 +91,6 @@ class VirtualTimeGrid(Grid):
     _sent: dict[str, _Sent] = field(default_factory=dict)
     _arrived: dict[str, Message] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
-    _fetching: set[str] = field(default_factory=set)
-    """What a waiting server takes as soon as it is there."""
     _closed: int = -1
     """The last round whose version of the model exists: what comes for it now is late."""
     _count: int = 0
@@ -181,10 +180,9 @@ class VirtualTimeGrid(Grid):
         return message_id
 
     def _expiry(self, message_id: str) -> Process:
-        # as on a SuperLink, a reply that was not fetched in time is gone too
         yield self.environment.timeout(self.lifetime)
         sent = self._sent.get(message_id)
-        if sent is not None and not (message_id in self._arrived and message_id in self._fetching):
+        if sent is not None and message_id not in self._arrived:
             sent.wanted = False
             self._arrive(message_id, self._error(message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over"))
 
@@ -240,8 +238,7 @@ class VirtualTimeGrid(Grid):
         self._awaited.discard(message_id)
 
     def _await(self, message_ids: Iterable[str]) -> None:
-        self._fetching = set(message_ids)
-        self._awaited = {message_id for message_id in self._fetching if not self._answerable(message_id)}
+        self._awaited = {message_id for message_id in message_ids if not self._answerable(message_id)}
 
     def _answerable(self, message_id: str) -> bool:
         return message_id in self._arrived or message_id not in self._sent
@@ -267,7 +264,6 @@ class VirtualTimeGrid(Grid):
             self.environment.step()
 
     def _take(self, message_ids: Iterable[str]) -> list[Message]:
-        self._fetching = set()
         taken: list[tuple[int, str, Message]] = []
         for message_id in dict.fromkeys(message_ids):
             if message_id in self._arrived:
