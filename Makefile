@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test flower check clean constraints
+.PHONY: help setup run test promise flower check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: setup ## run scenarios/quickstart.yaml and its variants, and draw their report side by side
 	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart --overwrite
 	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_fedavg --overwrite --set name=quickstart_fedavg --set strategy=fedavg
-	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_full --overwrite --set name=quickstart_full --set update=full
+	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_full --overwrite --set name=quickstart_full --set update=full --set training.optimizer.learning_rate=0.02
 	$(BIN)/fedtiny report runs/quickstart runs/quickstart_fedavg runs/quickstart_full --out runs/quickstart_comparison
 	@echo
 	@echo "The report of the run:   runs/quickstart/report.html"
@@ -36,6 +36,9 @@ run: setup ## run scenarios/quickstart.yaml and its variants, and draw their rep
 
 test: setup ## run the tests (all but the slow ones) on two processes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests
+
+promise: setup ## measure what DGA promises on Fashion-MNIST: figure and table of the README (about half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/dga_promise.py
 
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
