@@ -83,11 +83,10 @@ def answer(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDi
             worker.receive(arrays, config)
             if works:
                 reply = worker.whole_round(asked_steps(content), bool(config[AWAITS_AVERAGE]))
+    loss = worker.mean_loss()
     record_steps(state, worker.step)
     _write(state, memory)
-    metrics = MetricRecord(
-        {NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: worker.mean_loss()}
-    )
+    metrics = MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})
     return RecordDict({METRICS: metrics} if reply is None else {ARRAYS: array_record(reply), METRICS: metrics})
 
 

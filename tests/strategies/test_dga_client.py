@@ -1,0 +1,169 @@
+"""DGA's client half, message by message: a learner whose gradient is known, a state, and what comes of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, RecordDict
+
+from fedtiny.errors import SimulationError
+from fedtiny.federation.records import array_record, vector_of
+from fedtiny.strategies.dga_client import answer, steps_of
+
+
+@dataclass
+class Learner:
+    """The gradient of step n is n, in every coordinate; the loss is 10 n."""
+
+    number: int = 5
+    examples: int = 30
+    observed: list = field(default_factory=list)
+
+    def train(self, weights, first_step, steps):
+        raise NotImplementedError
+
+    def gradient(self, weights, step):
+        return np.full_like(weights, step), 10.0 * step
+
+    def observe(self, step, weights):
+        self.observed.append((step, weights[0]))
+
+
+def message(piece, number, steps, arrays=None, **config):
+    keys = {name.replace("_", "-"): value for name, value in config.items()}
+    record = ConfigRecord({"piece": piece, "server-round": number, "local-steps": steps, "learning-rate": 0.5, **keys})
+    arrays = {} if arrays is None else {"arrays": array_record(np.asarray(arrays, dtype=np.float64))}
+    return RecordDict({"config": record, **arrays})
+
+
+def start(piece, number, steps, arrays, through=0, **config):
+    return message(piece, number, steps, arrays, starts=True, averages_through=through, **config)
+
+
+class Client:
+    """A client and what it says."""
+
+    def __init__(self):
+        self.state, self.learner = RecordDict(), Learner()
+
+    def does(self, content):
+        asked = steps_of(content, self.state)
+        before = self.steps
+        reply = answer(content, self.state, self.learner)
+        assert self.steps - before == asked, "what a message takes is said before"
+        return float(vector_of(reply["arrays"])[0]) if "arrays" in reply else None
+
+    @property
+    def steps(self):
+        return self.state["progress"]["steps-done"] if "progress" in self.state else 0
+
+    @property
+    def weights(self):
+        record = self.state["dga"]
+        return float(np.frombuffer(record["weights"], dtype=record["element"])[0]) if "weights" in record else None
+
+    @property
+    def own(self):
+        return sorted(key for key in self.state["dga"] if key.startswith("own-"))
+
+
+@pytest.fixture
+def client():
+    return Client()
+
+
+def test_a_round_in_two_pieces_takes_k_gradients_and_k_updates(client):
+    assert client.does(start("before", 1, 2, [10.0])) is None
+    assert client.learner.observed == [(1, 9.5)]
+    assert client.weights == 9.5
+    assert client.does(message("after", 1, 1)) == 1 + 2 + 3
+    assert client.learner.observed == [(1, 9.5), (2, 8.5), (3, 7.0)]
+    assert client.own == ["own-1"]
+
+
+def test_an_average_replaces_the_clients_own_sum_in_the_update_it_comes_with(client):
+    client.does(start("before", 1, 1, [10.0]))
+    client.does(message("after", 1, 0))
+    client.does(message("before", 2, 1))
+    client.does(message("after", 2, 0, [4.0], averages_through=1))
+    assert client.weights == 10 - 0.5 * (1 + 2 + (4 - 1))
+    assert client.own == ["own-2"]
+
+
+def test_the_sum_that_is_sent_contains_no_correction(client):
+    client.does(start("before", 1, 1, [10.0]))
+    assert client.does(message("after", 1, 0)) == 1.0
+    client.does(message("before", 2, 1))
+    assert client.does(message("after", 2, 0, [4.0], averages_through=1)) == 2.0
+
+
+def test_a_step_whose_average_comes_later_is_reported_later(client):
+    client.does(start("whole", 1, 2, [10.0], awaits_average=True))
+    assert client.learner.observed == [(1, 9.5)]
+    client.does(message("whole", 2, 2, [7.0], averages_through=1, awaits_average=True))
+    assert client.learner.observed == [(1, 9.5), (2, 10 - 0.5 * 7), (3, 10 - 0.5 * (7 + 3))]
+
+
+def test_a_client_that_is_brought_back_keeps_its_gradients_that_are_under_way(client):
+    client.does(start("whole", 1, 1, [10.0], awaits_average=False))
+    client.does(message("whole", 2, 1, awaits_average=False))
+    client.does(message("whole", 3, 1, awaits_average=False))
+    client.does(start("before", 4, 1, [20.0], through=1, lost_rounds="2"))
+    assert client.weights == 20 - 0.5 * 3, "round 1 is in the model, round 2 is lost, round 3 is under way"
+    assert client.own == ["own-3"]
+
+
+def test_steps_of_a_round_whose_second_half_was_lost_are_taken_back(client):
+    client.does(start("before", 1, 3, [10.0]))
+    assert client.weights == 10 - 0.5 * (1 + 2)
+    client.does(message("before", 2, 1))
+    assert client.weights == 10.0
+    assert client.does(message("after", 2, 0)) == 4.0
+
+
+def test_a_client_without_a_model_does_no_work_and_sends_no_sum(client):
+    for content in (
+        message("before", 2, 3),
+        message("after", 2, 3, [1.0], averages_through=1),
+        message("whole", 3, 3, awaits_average=False),
+    ):
+        assert client.does(content) is None
+    assert (client.steps, client.weights, client.learner.observed) == (0, None, [])
+    client.does(start("before", 4, 2, [10.0], through=3))
+    assert client.weights == 9.5
+
+
+def test_the_second_half_of_a_round_whose_first_was_lost_still_brings_its_average(client):
+    client.does(start("before", 1, 1, [10.0]))
+    client.does(message("after", 1, 0))
+    assert client.does(message("after", 2, 5, [4.0], averages_through=1)) is None
+    assert client.weights == 10 - 0.5 * 4
+    assert client.steps == 1
+
+
+def test_a_reply_tells_how_much_data_the_client_has_and_its_loss(client):
+    metrics = answer(start("before", 1, 3, [10.0]), client.state, client.learner)["metrics"]
+    assert dict(metrics) == {"num-examples": 30, "uniform-weight": 1.0, "partition-id": 5, "train-loss": 20.0}
+    metrics = answer(message("after", 1, 0), client.state, client.learner)["metrics"]
+    assert metrics["train-loss"] == 20.0
+
+
+def test_a_start_without_a_model_is_an_error(client):
+    with pytest.raises(SimulationError, match="carries no model"):
+        client.does(start("before", 1, 1, None))
+
+
+@pytest.mark.parametrize("element", ["float32", "float64"])
+def test_the_state_keeps_the_precision(client, element):
+    content = start("before", 1, 1, [10.0])
+    content["arrays"] = array_record(np.array([0.1], dtype=element))
+    client.does(content)
+    assert client.state["dga"]["element"] == element
+    assert np.frombuffer(client.state["dga"]["weights"], dtype=element)[0] == np.dtype(element).type(0.1)
+
+
+def test_what_a_client_keeps_survives_a_new_process(client):
+    client.does(start("before", 1, 2, [10.0]))
+    again = Client()
+    again.state = RecordDict({key: ConfigRecord(dict(record)) for key, record in client.state.items()})
+    assert again.does(message("after", 1, 1)) == client.does(message("after", 1, 1)) == 6.0
