@@ -95,7 +95,10 @@ def _simulate(world: World, observe: Observer | None, progress: Report) -> _Hist
         number, quality = version.round, version.quality
         history.last, history.lost_mass = version.trainable, version.lost_mass
         participation = grid.close_round(number) if number else Participation(0, 0)
-        history.versions.append(Version(number, grid.now, participation, quality, history.trace.bytes_up, history.trace.bytes_down))
+        trace = history.trace
+        history.versions.append(
+            Version(number, grid.now, participation, quality, trace.bytes_up, trace.bytes_down, begun=len(trace.activities))
+        )
         progress(Progress("rounds", number, scenario.stop.rounds, grid.now, quality.accuracy if quality else None))
 
     with server_identity(), _quiet_flower(), torch.random.fork_rng(devices=[]), suppress(HorizonReached):
@@ -159,7 +162,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
     scenario = world.blueprint.scenario
     activities = activities_table(world, history.trace, {item.round: item.virtual_time for item in history.versions}, history.end)
     devices = devices_table(world, activities)
-    rounds = rounds_table(history.versions, activities)
+    rounds = rounds_table(world, history.trace, history.versions, activities)
     return RunResult(
         name=scenario.name,
         status="done",

@@ -19,7 +19,8 @@ from fedtiny.datasets.base import Dataset, DatasetFacts
 from fedtiny.design.pretraining import Shares, load_values, pretrain, pretrained_values, shares_of
 from fedtiny.errors import InfeasibleError, ScenarioError
 from fedtiny.fleet.fleet import Traits, traits
-from fedtiny.models.base import Pretraining
+from fedtiny.models.base import Model, Pretraining
+from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.summary import ModelSummary
@@ -238,12 +239,23 @@ def _initial_values(plans: Blueprint, dataset: Dataset, train: Examples, shares:
             "seed": plans.scenario.seed,
             "precision": plans.scenario.training.precision,
         }
-        everything = [name for name, _ in plans.network.named_parameters()]
-        pretrained_values(
-            plans.network,
-            identity,
-            lambda: pretrain(FlatNetwork(plans.network, everything), train, shares, recipe, plans.streams, progress),
-        )
+        if _is_pinned(plans.scenario.model):
+            pretrained_values(plans.network, identity, lambda: _pretrain(plans, train, shares, recipe, progress))
+        else:
+            _pretrain(plans, train, shares, recipe, progress)
+
+
+def _is_pinned(model: Model) -> bool:
+    """Whether what a scenario says of its model tells it from all others; own code may change while its name stays."""
+    return model.sha256 is not None if isinstance(model, PythonNetwork) else not isinstance(model, GivenNetwork)
+
+
+def _pretrain(plans: Blueprint, train: Examples, shares: Shares, recipe: Pretraining, progress: TrainingProgress | None) -> None:
+    everything = [name for name, _ in plans.network.named_parameters()]
+    # a network of one's own may drop out neurons
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plans.streams.integer("pretraining", "noise"))
+        pretrain(FlatNetwork(plans.network, everything), train, shares, recipe, plans.streams, progress)
 
 
 def check(scenario: Scenario, *, allow_code: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ device's power, and a device whose power is not known has no energy, nor has a f
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Version:
     bytes_down: int
     """Bytes of the transfers that had ended when the version was made, by cause and not by clock: what the server sends
     in reaction to a version is never counted to it, even over a link that takes no time."""
+    begun: int
+    """How many activities had begun when the version was made, by cause too."""
 
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:
@@ -66,10 +69,11 @@ def _energy(activity: Activity, traits: Traits) -> float | None:
             return 0.0
 
 
-def rounds_table(versions: Sequence[Version], activities: pa.Table) -> pa.Table:
+def rounds_table(world: World, trace: Trace, versions: Sequence[Version], activities: pa.Table) -> pa.Table:
     """One row per version of the global model."""
     times = np.asarray([version.virtual_time for version in versions])
-    energy = cumulative_energy(activities, times)
+    fleet = {participant.traits.number: participant.traits for participant in world.participants}
+    energy = cumulative_energy(activities, times) - [_set_off(trace, fleet, version) for version in versions]
     return pa.table(
         {
             "round": [version.round for version in versions],
@@ -86,6 +90,13 @@ def rounds_table(versions: Sequence[Version], activities: pa.Table) -> pa.Table:
         },
         schema=ROUNDS,
     )
+
+
+def _set_off(trace: Trace, fleet: Mapping[int, Traits], version: Version) -> float:
+    """Joules of what a version set off and what was over at once, over links that take no time."""
+    later = (trace.activities[index] for index in range(version.begun, len(trace.activities)))
+    at_once = takewhile(lambda activity: activity.start <= version.virtual_time, later)
+    return sum(_energy(activity, fleet[activity.device]) or 0.0 for activity in at_once if activity.end <= version.virtual_time)
 
 
 def devices_table(world: World, activities: pa.Table) -> pa.Table:
