@@ -1,5 +1,6 @@
 """A whole run: when it ends, what its tables say, and that the same scenario gives the same bytes."""
 
+import itertools
 import random
 
 import numpy as np
@@ -231,7 +232,7 @@ def test_every_included_processor_works_stalls_or_idles_all_the_time(strategy):
             (row["start"], row["end"]) for row in rows(result.activities, device=device) if row["kind"] in ("train", "stall", "idle")
         )
         assert sum(stop - start for start, stop in spans) == pytest.approx(end)
-        assert all(before[1] <= after[0] + 1e-12 for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] + 1e-12 for before, after in itertools.pairwise(spans))
         row = rows(result.devices, device=device)[0]
         for kind in ("stall", "idle"):
             seconds = sum(span["end"] - span["start"] for span in rows(result.activities, device=device, kind=kind))
