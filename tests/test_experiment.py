@@ -417,7 +417,7 @@ def test_progress_is_told_of_every_version():
 
 
 def test_progress_is_told_of_pretraining(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FEDTINY_CACHE", str(tmp_path))
     told = []
     pretrain(scenario(model={"kind": "linear", "pretrained": {"steps": 3}}), tmp_path / "start.safetensors", progress=told.append)
     assert [(step.phase, step.done, step.total) for step in told] == [("pre-training", number, 3) for number in (1, 2, 3)]
