@@ -27,9 +27,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 run: setup ## run scenarios/quickstart.yaml and its variants, and draw their report side by side
 	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart --overwrite
-	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_fedavg --overwrite --set name=quickstart_fedavg --set strategy=fedavg
-	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_full --overwrite --set name=quickstart_full --set update=full --set training.optimizer.learning_rate=0.02
-	$(BIN)/fedtiny report runs/quickstart runs/quickstart_fedavg runs/quickstart_full --out runs/quickstart_comparison
+	@echo "The same with FedAvg, and with the full update, at once:"
+	@$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_fedavg --overwrite --quiet --set name=quickstart_fedavg \
+	  --set strategy=fedavg & fedavg=$$!; \
+	$(BIN)/fedtiny run scenarios/quickstart.yaml --out runs/quickstart_full --overwrite --quiet --set name=quickstart_full \
+	  --set update=full --set training.optimizer.learning_rate=0.02 && wait $$fedavg
+	@$(BIN)/fedtiny report runs/quickstart runs/quickstart_fedavg runs/quickstart_full --out runs/quickstart_comparison >/dev/null
 	@echo
 	@echo "The report of the run:   runs/quickstart/report.html"
 	@echo "All three side by side:  runs/quickstart_comparison/report.html"
