@@ -219,6 +219,8 @@ def test_a_fleet_with_a_device_of_unknown_power_has_no_energy():
     assert result.rounds["energy"].to_pylist() == [None, None]
     known, unknown = result.devices["energy"].to_pylist()
     assert (known, unknown) == (pytest.approx(3 * 2 + 1 * 2), None)
+    without_rounds = run(scenario(fleet=[group(1, power={"idle": "1 W", "active": "3 W"}), group(1)], stop={"rounds": 0}))
+    assert without_rounds.devices["energy"].to_pylist() == [0.0, None]
     assert "Radio energy is not counted on custom: its joules per byte are not known." in result.notes
 
 
@@ -317,7 +319,7 @@ def test_another_seed_gives_another_result():
 def test_a_run_leaves_torch_as_it_was():
     torch.manual_seed(5)
     before, threads, level = torch.get_rng_state(), torch.get_num_threads(), torch.is_grad_enabled()
-    run(scenario(stop={"rounds": 1}))
+    run(scenario(model=given_network(Dropping), stop={"rounds": 1}))
     assert torch.equal(torch.get_rng_state(), before)
     assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, level)
 

@@ -254,6 +254,16 @@ def test_another_scenario_is_pretrained_anew(cache, changes):
     assert len(list(cache.rglob("*.safetensors"))) == 2
 
 
+def test_another_seed_is_pretrained_anew_on_the_same_data(tmp_path, cache):
+    generator = np.random.default_rng(0)
+    arrays = {"x_train": generator.normal(size=(40, 1, 4, 4)), "y_train": np.arange(40) % 3}
+    np.savez(tmp_path / "data.npz", x_test=arrays["x_train"], y_test=arrays["y_train"], **arrays)
+    data = {"kind": "npz", "path": str(tmp_path / "data.npz")}
+    first, second = (values(prepare(scenario(model=PRETRAINED, data=data, seed=seed))) for seed in (1, 2))
+    assert not equal(first, second)
+    assert len(list(cache.rglob("*.safetensors"))) == 2
+
+
 def test_pretrained_values_can_come_from_a_file(tmp_path):
     source = prepare(scenario(model=PRETRAINED))
     pretraining.save_values(source.blueprint.network, tmp_path / "start.safetensors")

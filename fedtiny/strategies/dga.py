@@ -29,7 +29,7 @@ wait: the same weights, D/K + 1 rounds in flight, period max(K c, (K c + L)/(D/K
 -eta (mbar_t - m^i_t) with m^i_t = 0 where it did no work. With `late: carry`, p_i sum to 1 over the clients *asked* in a
 round; a late contribution keeps the weight of its own round and is added to the next average. With `late: drop` the average
 is over those that came in time. A client whose message failed is brought back with the whole model: it then holds
-w_1 - eta (sum of the averages it should have applied + its own gradients that are still under way).
+w_1 - eta (sum of the averages it should have applied + its own gradients of the rounds after them).
 """
 
 import math

@@ -37,8 +37,6 @@ STARTS = "starts"
 """The arrays are a model to start from, not a sum of averages."""
 APPLIED = "averages-through"
 """After this message, the averages of all rounds up to this one have been applied."""
-LOST = "lost-rounds"
-"""Rounds of this client that no average will ever contain, as numbers between commas."""
 AWAITS_AVERAGE = "awaits-average"
 """An average that belongs to the last step of this message comes with a later one."""
 
@@ -173,9 +171,8 @@ class _Worker:
     def _start(self, arrays: Vector | None, config: ConfigRecord) -> None:
         if arrays is None:
             raise SimulationError(f"round {self.number}: a message that starts a client carries no model")
-        lost = {int(number) for number in str(config.get(LOST, "")).split(",") if number}
-        used_up = lost | set(self._covered(config))
-        self.memory.own = {number: own for number, own in self.memory.own.items() if number not in used_up}
+        for number in self._covered(config):
+            del self.memory.own[number]
         self.memory.weights = arrays
         for own in self.memory.own.values():
             arrays -= self.rate * np.frombuffer(own, dtype=arrays.dtype)

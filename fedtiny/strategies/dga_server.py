@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, ROUND, Vector, array_record, vector_of
 from fedtiny.strategies.base import no_replies
 from fedtiny.strategies.collect import now, wait_for
-from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, LOST, PIECE, STARTS
+from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, PIECE, STARTS
 
 _log = logging.getLogger("flwr")
 
@@ -51,7 +51,6 @@ class _Client:
     known: bool = False
     """Whether it holds a model that the server can rely on."""
     examples: float | None = None
-    lost: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -165,9 +164,7 @@ class DGAServer:
         if piece != "after" and not client.known:
             content[ARRAYS] = array_record(self.model())
             config[STARTS], config[APPLIED] = True, through
-            if client.lost:
-                config[LOST] = ",".join(map(str, client.lost))
-            client.known, client.lost, client.through = True, [], through
+            client.known, client.through = True, through
         elif client.known and through > client.through:
             content[ARRAYS] = array_record(self._owed(client.through + 1, through))
             config[APPLIED] = client.through = through
@@ -229,10 +226,8 @@ class DGAServer:
     def _failed(self, piece: _Awaited, reason: str | None) -> None:
         # what the client did with the message is unknown, so the next message brings it back with a whole model
         _log.warning("round %d: node %d failed: %s", piece.round, piece.node, reason or "it lacks what the round builds on")
-        client = self._clients[piece.node]
-        client.known = False
+        self._clients[piece.node].known = False
         if piece.carries_sum:
-            client.lost.append(piece.round)
             self.lost_mass += self._shares(piece.round)[piece.node]
 
     def _average(self, number: int, sums: list[_Sum], late: list[_Sum]) -> None:

@@ -104,13 +104,13 @@ def test_a_step_whose_average_comes_later_is_reported_later(client):
     assert client.learner.observed == [(1, 9.5), (2, 10 - 0.5 * 7), (3, 10 - 0.5 * (7 + 3))]
 
 
-def test_a_client_that_is_brought_back_keeps_its_gradients_that_are_under_way(client):
+def test_a_client_that_is_brought_back_keeps_its_gradients_that_no_average_covers_yet(client):
     client.does(start("whole", 1, 1, [10.0], awaits_average=False))
     client.does(message("whole", 2, 1, awaits_average=False))
     client.does(message("whole", 3, 1, awaits_average=False))
-    client.does(start("before", 4, 1, [20.0], through=1, lost_rounds="2"))
-    assert client.weights == 20 - 0.5 * 3, "round 1 is in the model, round 2 is lost, round 3 is under way"
-    assert client.own == ["own-3"]
+    client.does(start("before", 4, 1, [20.0], through=1))
+    assert client.weights == 20 - 0.5 * (2 + 3), "round 1 is in the model, rounds 2 and 3 are not"
+    assert client.own == ["own-2", "own-3"]
 
 
 def test_steps_of_a_round_whose_second_half_was_lost_are_taken_back(client):

@@ -211,6 +211,13 @@ def test_the_weights_of_a_round_sum_to_one_also_before_all_sizes_are_known(curve
         np.testing.assert_allclose(version.trainable, play.versions[0].trainable - RATE * total, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("local_steps", "delay", "whole"), CASES)
+def test_the_timeout_begins_when_the_server_begins_to_wait_for_the_round(curve, local_steps, delay, whole):
+    # however early the messages of a round were pushed, the last client has the whole timeout to answer it
+    play = curve(batch_size="all").play(dga(delay, whole, timeout="10 s"), local_steps=local_steps, rounds=6, fleet=fleet(0.5, 1, 1000))
+    assert play.times == [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
+
+
 def test_without_a_timeout_nobody_is_late(curve):
     federation = curve(batch_size="all")
     patient = federation.play(dga(3), local_steps=2, rounds=6, fleet=fleet(0.5, 1, 4))
