@@ -132,11 +132,11 @@ def draw(results: list[dict[str, Any]], rows: list[dict[str, Any]], out: Path) -
                 if row[name] != float("inf"):
                     axes.axvline(row[name], color=colour, linestyle=(0, (4, 2)), linewidth=1)
             axes.axhline(row["target"], color="0.45", linewidth=0.8, linestyle=":")
-            axes.set(xlim=(0, limit), xlabel="virtual time (s)", title=f"{row['partition']}\nFedAvg ÷ DGA: {row['ratio']:.2g} times")
+            axes.set(xlim=(0, limit), xlabel="virtual time (s)", title=f"{row['partition']}\nFedAvg ÷ DGA: {row['ratio']:.2f}")
         for name, colour in colours.items():
-            figure.axes[0].plot([], [], color=colour, label=names[name])
+            figure.axes[-1].plot([], [], color=colour, label=names[name])
         figure.axes[0].set_ylabel("accuracy on the test set")
-        figure.axes[0].legend(frameon=False, loc="lower right")
+        figure.axes[-1].legend(frameon=False, loc="lower right")
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out.with_suffix(".png"), dpi=180, metadata={"Software": None})
         figure.savefig(out.with_suffix(".svg"), metadata={"Date": None})
