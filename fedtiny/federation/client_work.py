@@ -103,6 +103,6 @@ def effort_of(
     def effort(message: Message, context: Context) -> Effort:
         first, count = steps_done(context.state) + 1, steps_of(message.content, context.state)
         costs = [step_effort(partition_id(context), step) for step in range(first, first + count)]
-        return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs), count)
+        return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs))
 
     return effort

@@ -35,11 +35,10 @@ class HorizonReached(Exception):  # noqa: N818  (it ends a run as planned; it is
 
 @dataclass(frozen=True)
 class Effort:
-    """What a piece of work will cost, known from the plan before it is done: virtual seconds, MACs, local steps."""
+    """What a piece of work will cost, known from the plan before it is done: virtual seconds, MACs."""
 
     seconds: float
     macs: float
-    steps: int = 0
 
 
 @dataclass(frozen=True)
