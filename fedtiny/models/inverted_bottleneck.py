@@ -45,5 +45,6 @@ class InvertedBottleneck(nn.Module):
         """Maps (batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride), rounded up."""
         output: Tensor = self.main(inputs)
         if self.lite_residual is not None:
-            output = output + self.lite_residual(inputs, output.shape[-2:])
+            # in place keeps the memory layout, so that what comes after runs the very same kernels as without the module
+            output.add_(self.lite_residual(inputs, output.shape[-2:]))
         return inputs + output if self.shortcut else output
