@@ -21,6 +21,7 @@ from fedtiny.errors import InfeasibleError, ScenarioError
 from fedtiny.fleet.fleet import Traits, traits
 from fedtiny.models.base import Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
+from fedtiny.models.linear import Linear
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.summary import ModelSummary
@@ -94,6 +95,12 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False) -> Blueprint:
         raise ScenarioError(
             f"the targets of {facts.name} are numbers and not classes, so there is no accuracy to stop at: use rounds or virtual_time",
             ("stop", "target_accuracy"),
+        )
+    if len(facts.input_shape) != 3 and not isinstance(scenario.model, (PythonNetwork, Linear, GivenNetwork)):
+        raise ScenarioError(
+            f"{scenario.model.kind} needs images (channels, height, width), but an example of {facts.name} has shape {facts.input_shape}: "
+            "give x_train and x_test four axes, (examples, channels, height, width), or use model linear or a network of your own",
+            ("data",),
         )
     shape = _image_shape(facts)
     lite = scenario.model.wants_lite_residual(scenario.update.trains_lite_residual)

@@ -274,6 +274,15 @@ def test_pretrained_values_can_come_from_a_file(tmp_path):
         prepare(scenario(model={"kind": "small_cnn", "pretrained": str(tmp_path / "start.safetensors")}))
 
 
+def test_a_convolutional_network_refuses_examples_that_are_no_images(tmp_path):
+    inputs, targets = np.zeros((40, 8, 8)), np.arange(40) % 3
+    np.savez(tmp_path / "data.npz", x_train=inputs, y_train=targets, x_test=inputs, y_test=targets)
+    data = {"kind": "npz", "path": str(tmp_path / "data.npz")}
+    with pytest.raises(ScenarioError, match=r"small_cnn needs images.*four axes"):
+        blueprint(scenario(model={"kind": "small_cnn"}, data=data))
+    assert blueprint(scenario(data=data)).summary.input_shape == (1, 8, 8)
+
+
 class Dropping(nn.Sequential):
     """A network of one's own that draws random numbers while it trains."""
 

@@ -96,9 +96,11 @@ def comparison_headline(results: Sequence[RunResult], target: Target | None) -> 
 def sweep_headline(sweep: SweepResult) -> tuple[str, ...]:
     """How many cells there are and how they ended, and the fastest (or most accurate) combination."""
     cells = combinations(sweep)
-    ends = {status: sum(cell.status == status for cell in cells) for status in ("done", "infeasible", "failed")}
+    states = [cell.status for cell in cells] if sweep.axes else sweep.cells["status"].to_pylist()
     words = {"done": "done", "infeasible": "not fitting the memory", "failed": "failed"}
-    ended = ", ".join(f"{number} {words[status]}" for status, number in ends.items() if number)
+    ended = ", ".join(f"{states.count(status)} {word}" for status, word in words.items() if status in states)
+    if not sweep.axes:
+        return (f"One scenario with {_plural(len(sweep.seeds), 'seed')}: {ended}.",)
     sentences = [f"{_plural(len(cells), 'combination')} of {_listed(list(sweep.axes))}, {_plural(len(sweep.seeds), 'seed')} each: {ended}."]
     return (*sentences, *_best_cell(sweep, cells))
 

@@ -25,7 +25,8 @@ def cells_table(sweep: SweepResult) -> Table:
     scales = {column: _scale(cells, column, scale) for column, _, scale in _COLUMNS}
     headings = tuple(f"{title} ({scales[column].unit})" if scales[column].unit else title for column, title, _ in _COLUMNS)
     rows = tuple(
-        (*map(value_label, cell.values), _status(cell), *(_entry(cell, column, scales[column]) for column in scales)) for cell in cells
+        (*map(value_label, cell.values), _status(cell), *(_entry(cell, column, scales[column], sweep.target_accuracy) for column in scales))
+        for cell in cells
     )
     return Table((*sweep.axes, "status", *headings), rows, text_columns=len(sweep.axes) + 1)
 
@@ -41,10 +42,10 @@ def _status(cell: Combination) -> str:
     return f"{done} of {len(cell.rows)} seeds done"
 
 
-def _entry(cell: Combination, column: str, scale: Scale) -> str:
+def _entry(cell: Combination, column: str, scale: Scale, target: float | None) -> str:
     interval = cell.interval(column)
     if interval is None:
-        return "never" if column == "time_to_target" and cell.status == "done" else NONE
+        return "never" if column == "time_to_target" and cell.status == "done" and target is not None else NONE
     half_width = None if interval.half_width is None else scale(interval.half_width)
     done = sum(row["status"] == "done" for row in cell.rows)
     return spread(scale(interval.mean), half_width) + ("" if interval.count == done else f" ({interval.count} of {done})")

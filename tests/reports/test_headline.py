@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pyarrow.compute as pc
+
 from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
 from fedtiny.results.metrics import Target
 
@@ -47,3 +49,9 @@ def test_the_headline_of_a_sweep_counts_its_cells_and_names_the_best(make_sweep)
     assert "12 combinations of network.latency and device.memory, 2 seeds each: 8 done, 4 not fitting the memory." in text
     assert "The fastest to 75.0 % accuracy is network.latency 100 ms, device.memory 8 MB" in text
     assert "The most accurate is" in plain(sweep_headline(replace(sweep, target_accuracy=None)))
+
+
+def test_the_headline_of_a_sweep_without_axes_counts_its_seeds(make_sweep):
+    sweep, _ = make_sweep((0, 1))
+    done = sweep.cells.filter(pc.equal(sweep.cells["status"], "done")).slice(0, 2)
+    assert plain(sweep_headline(replace(sweep, axes={}, cells=done))) == "One scenario with 2 seeds: 2 done."
