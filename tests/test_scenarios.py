@@ -17,7 +17,7 @@ SHORT = {
 
 def shortened(path, monkeypatch, tmp_path):
     monkeypatch.setenv("FEDTINY_CACHE", str(tmp_path))
-    scenario = fedtiny.load_scenario(path, {"stop": {"rounds": 1}, "training.local_steps": 1, **SHORT.get(path.stem, {})})
+    scenario = fedtiny.load_scenario(path, {"stop": {"rounds": 1}, **SHORT.get(path.stem, {})})
     return scenario.model_copy(update={"sweep": None})
 
 
