@@ -6,6 +6,7 @@ of the messages that really travel.
 """
 
 import logging
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -198,6 +199,11 @@ def _notes(world: World, history: _History) -> list[str]:
     silent = sorted({traits.network.name for traits in counted if traits.network.energy_up is None})
     if silent:
         notes.append(f"Radio energy is not counted on {', '.join(silent)}: its joules per byte are not known.")
+    diverged = [item.round for item in history.versions if item.quality is not None and not math.isfinite(item.quality.loss)]
+    if diverged:
+        notes.append(
+            f"The model diverged: from round {diverged[0]} on its loss is not a finite number. Lower training.optimizer.learning_rate."
+        )
     if history.lost_mass:
         notes.append(f"Contributions with a total weight of {history.lost_mass:.4g} rounds were lost and are in no version of the model.")
     return notes

@@ -48,9 +48,9 @@ def best_accuracy(rounds: pa.Table) -> float | None:
 
 
 def final_loss(rounds: pa.Table) -> float | None:
-    """Loss of the last version that has a finite one."""
-    losses = floats(rounds, "loss")
-    return _last(np.where(np.isfinite(losses), losses, np.nan))
+    """Loss of the last version, which is always evaluated; None where it is not a finite number: the model has diverged."""
+    loss = float(floats(rounds, "loss")[-1])
+    return loss if np.isfinite(loss) else None
 
 
 def _last(values: FloatArray) -> float | None:

@@ -43,7 +43,13 @@ def test_final_and_best_skip_versions_that_were_not_evaluated(rounds):
     assert metrics.final_accuracy(rounds) == 0.5
     assert metrics.final_accuracy(rounds.slice(0, 2)) == 0.1
     assert metrics.best_accuracy(rounds) == 0.6
-    assert metrics.final_loss(rounds) == 1.0
+
+
+def test_the_final_loss_is_that_of_the_last_version_and_none_where_it_diverged(rounds):
+    losses = rounds["loss"].to_pylist()
+    assert metrics.final_loss(rounds.slice(0, 1)) == losses[0]
+    assert not np.isfinite(losses[-1])
+    assert metrics.final_loss(rounds) is None
 
 
 def test_without_any_accuracy_there_is_neither_final_nor_best(rounds):
@@ -157,7 +163,7 @@ def test_the_summary_is_that_of_the_last_version(rounds, devices):
         "rounds": 3,
         "virtual_time": 36.0,
         "accuracy": 0.5,
-        "loss": 1.0,
+        "loss": None,
         "target_accuracy": 0.6,
         "time_to_target": 20.0,
         "bytes_up": 150,
