@@ -29,7 +29,8 @@ from fedtiny.federation.flower_internals import server_identity
 from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Node, Participation, VirtualTimeGrid, node_context
 from fedtiny.federation.records import Vector
 from fedtiny.flower_app import ModelVersion, client_app_of, model_of, quality_of, serve
-from fedtiny.preparation import Participant, World, memory_needs, prepare
+from fedtiny.participation import Participant, memory_needs
+from fedtiny.preparation import World, prepare
 from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
 from fedtiny.scenario.citations import citations_of
@@ -183,7 +184,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         },
         citations=citations_of(scenario),
         notes=_notes(world, history),
-        memory=memory_needs(world),
+        memory=memory_needs(world.participants, world.blueprint.plan.scheme),
     )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from fedtiny.costs.memory import MemoryLedger, tinytl_memory
 from fedtiny.datasets.base import Dataset, DatasetFacts
 from fedtiny.design.pretraining import Shares, load_values, pretrain, pretrained_values, shares_of
-from fedtiny.errors import InfeasibleError, ScenarioError
+from fedtiny.errors import ScenarioError
 from fedtiny.fleet.fleet import Traits, traits
 from fedtiny.models.base import Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
@@ -25,11 +25,12 @@ from fedtiny.models.linear import Linear
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.summary import ModelSummary
+from fedtiny.participation import Participant, decide
 from fedtiny.randomness import Streams
-from fedtiny.results.record import MemoryNeed
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
+from fedtiny.updates.layout import Layout, layout_of
 from fedtiny.updates.plan import UpdatePlan
 
 TrainingProgress = Callable[[int, int], None]
@@ -46,20 +47,6 @@ class Blueprint:
     summary: ModelSummary
     plan: UpdatePlan
     fleet: list[Traits]
-
-
-@dataclass(frozen=True)
-class Participant:
-    """One device: its share of the data and what training takes of its memory."""
-
-    traits: Traits
-    batches: Batches
-    ledger: MemoryLedger
-
-    @property
-    def fits(self) -> bool:
-        """Whether training fits the device's memory."""
-        return self.ledger.total_bytes <= self.traits.device.memory
 
 
 @dataclass(frozen=True)
@@ -136,12 +123,17 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     _initial_values(plans, dataset, train, shares, progress)
     return World(
         blueprint=plans,
-        flat=FlatNetwork(plans.network, plans.plan.trainable),
+        flat=FlatNetwork(plans.network, _layout(plans)),
         train=train,
         test=_examples(dataset.test_inputs, dataset.test_targets, dtype),
         participants=participants,
         source=dataset.source,
     )
+
+
+def _layout(plans: Blueprint) -> Layout:
+    values = {name: parameter.numpy(force=True) for name, parameter in plans.network.named_parameters()}
+    return layout_of(plans.plan, plans.summary, values)
 
 
 def _examples(inputs: np.ndarray, targets: np.ndarray, dtype: torch.dtype) -> Examples:
@@ -177,60 +169,6 @@ def training_ledger(plans: Blueprint, batch_size: int) -> MemoryLedger:
         client_vectors=scenario.strategy.client_vectors(scenario.training.local_steps),
         vector_element_bytes=8 if scenario.training.precision == "float64" else 4,
     )
-
-
-def decide(scenario: Scenario, participants: list[Participant]) -> None:
-    """Raises InfeasibleError where the scenario says that what does not fit ends the run."""
-    excluded = [participant for participant in participants if not participant.fits]
-    if not excluded:
-        return
-    left = len(participants) - len(excluded)
-    if scenario.on_out_of_memory == "exclude" and left:
-        wanted = scenario.strategy.wanted_nodes
-        if left < wanted:
-            raise InfeasibleError(
-                f"the strategy waits for {wanted} devices, but training fits {left} of {len(participants)}: lower min_available_nodes "
-                "and min_train_nodes, or what training takes (fedtiny memory)",
-                ("strategy",),
-            )
-        return
-    first = excluded[0]
-    needed, ledger = first.ledger.total_bytes, first.ledger
-    device = first.traits.device
-    largest, size = max(ledger.items.items(), key=lambda item: item[1])
-    everybody = "; no device of the fleet has enough" if len(excluded) == len(participants) else ""
-    raise InfeasibleError(
-        f"training needs {_readable(needed)} but {device.name} offers {_readable(device.memory)}{everybody}; "
-        f"{largest.replace('_', ' ')} take {_readable(size)}: lower training.batch_size or data.image_size, take a cheaper update "
-        f"(last, bias, tinytl) or a smaller model" + ("" if everybody else ", or set on_out_of_memory: exclude"),
-        ("fleet", first.traits.group),
-    )
-
-
-def _readable(size: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size:.0f} B"
-
-
-def memory_needs(world: World) -> list[MemoryNeed]:
-    """What training takes, against the budget, one entry per entry of the fleet (its most demanding device)."""
-    needs: dict[int, MemoryNeed] = {}
-    for participant in world.participants:
-        device, ledger = participant.traits, participant.ledger
-        if device.group in needs and needs[device.group]["total_bytes"] >= ledger.total_bytes:
-            continue
-        needs[device.group] = MemoryNeed(
-            profile=device.device.name,
-            group=device.group,
-            scheme=world.blueprint.plan.scheme,
-            budget=int(device.device.memory),
-            total_bytes=ledger.total_bytes,
-            items=ledger.items,
-            fits=participant.fits,
-        )
-    return [needs[group] for group in sorted(needs)]
 
 
 def _initial_values(plans: Blueprint, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None) -> None:

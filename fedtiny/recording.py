@@ -16,7 +16,8 @@ import pyarrow as pa
 from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
 from fedtiny.federation.grid import Participation
 from fedtiny.fleet.fleet import Traits
-from fedtiny.preparation import Participant, World
+from fedtiny.participation import Participant
+from fedtiny.preparation import World
 from fedtiny.results.metrics import cumulative_energy, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS
 from fedtiny.simulation.trace import Activity, Trace, waiting

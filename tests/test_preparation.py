@@ -8,7 +8,8 @@ from torch import nn
 from fedtiny.design import pretraining
 from fedtiny.errors import InfeasibleError, ModelError, ScenarioError
 from fedtiny.models.given_network import given_network
-from fedtiny.preparation import blueprint, check, memory_needs, prepare
+from fedtiny.participation import memory_needs
+from fedtiny.preparation import blueprint, check, prepare
 from fedtiny.scenario.schema import Scenario
 
 
@@ -77,9 +78,11 @@ def test_everything_is_in_the_precision_of_the_scenario(precision, dtype):
 
 def test_only_what_the_update_trains_is_in_the_vector():
     world = prepare(scenario(model={"kind": "small_cnn"}, update={"kind": "bias"}))
-    assert tuple(world.flat.layout) == world.blueprint.plan.trainable
+    assert tuple(tensor.name for tensor in world.flat.layout.tensors) == world.blueprint.plan.trainable
     assert world.flat.read().size == world.blueprint.plan.trainable_elements(world.blueprint.summary)
-    assert [name for name, parameter in world.flat.network.named_parameters() if parameter.requires_grad] == list(world.flat.layout)
+    assert [name for name, parameter in world.flat.network.named_parameters() if parameter.requires_grad] == list(
+        world.blueprint.plan.trainable
+    )
 
 
 def test_every_training_example_belongs_to_one_device():
@@ -120,7 +123,7 @@ def test_own_code_runs_only_if_it_is_allowed(tmp_path):
     assert caught.value.path == ("model",)
     with pytest.raises(ScenarioError, match="--allow-code"):
         check(wanted)
-    assert tuple(prepare(wanted, allow_code=True).flat.layout) == ("1.weight", "1.bias")
+    assert tuple(tensor.name for tensor in prepare(wanted, allow_code=True).flat.layout.tensors) == ("1.weight", "1.bias")
 
 
 def test_a_target_accuracy_needs_classes(curve):
@@ -183,7 +186,7 @@ def test_devices_that_do_not_fit_are_left_out_if_the_scenario_says_so():
 def test_memory_needs_are_those_of_the_most_demanding_device_of_each_entry():
     data = {**scenario().data.to_plain(), "partition": {"kind": "sizes", "sizes": [10, 30, 20]}}
     world = prepare(scenario(data=data, training={"batch_size": "all"}, fleet=[group(2), group(1, memory="1 MB")]))
-    first, second = memory_needs(world)
+    first, second = memory_needs(world.participants, world.blueprint.plan.scheme)
     ledgers = [participant.ledger for participant in world.participants]
     assert (first["total_bytes"], second["total_bytes"]) == (ledgers[1].total_bytes, ledgers[2].total_bytes)
     assert (second["budget"], second["scheme"], second["fits"], sum(second["items"].values())) == (

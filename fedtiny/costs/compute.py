@@ -6,7 +6,7 @@ A layer with F multiply-accumulates per sample takes up to three passes over a b
 |---|---|
 | forward | always |
 | dX, the gradient of its input | a parameter of an earlier layer, on a path to this one, trains |
-| dW, the gradient of its weight | its weight (the gamma of a norm) trains |
+| dW, the gradient of its weight | its weight (the gamma of a norm) trains; where n of its c input channels train, n / c of a pass |
 
 Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. A product of two activations
 (multiply-accumulates without parameters, as in attention) has two inputs, so its dX is two passes. On a device with one rate
@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from fedtiny.fleet.device import DeviceProfile, Rates
 from fedtiny.models.summary import LayerFacts, ModelSummary, RateClass
-from fedtiny.updates.plan import UpdatePlan, weight_trains
+from fedtiny.updates.plan import UpdatePlan, trained_share
 
 _ELEMENT_BYTES = 4
 
@@ -50,12 +50,12 @@ def step_macs(summary: ModelSummary, plan: UpdatePlan) -> dict[RateClass, float]
     return _by_class(_passes(summary, plan))
 
 
-def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[int]:
-    """Passes of each layer in a backward pass: 0 to 2, for the gradients of its inputs and of its weight."""
-    trained = frozenset(plan.trainable)
-    has_trained = [any(parameter.name in trained for parameter in layer.parameters) for layer in summary.layers]
+def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[float]:
+    """Passes of each layer in a backward pass, for the gradients of its inputs and of its weight: 0 to 2, or a share where a
+    weight trains on some of its input channels."""
+    has_trained = [any(parameter.name in plan.trainable_names for parameter in layer.parameters) for layer in summary.layers]
     return [
-        _inputs(layer) * any(has_trained[index] for index in layer.upstream) + weight_trains(layer, trained) for layer in summary.layers
+        _inputs(layer) * any(has_trained[index] for index in layer.upstream) + float(trained_share(layer, plan)) for layer in summary.layers
     ]
 
 
@@ -72,12 +72,12 @@ def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, devic
     return sum(passes * _pass_seconds(layer, batch_size, device.rates, device.memory_bandwidth) for layer, passes in _passes(summary, plan))
 
 
-def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, int]]:
+def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, float]]:
     for layer, backward in zip(summary.layers, backward_passes(summary, plan), strict=True):
         yield layer, 1 + backward
 
 
-def _by_class(passes: Iterator[tuple[LayerFacts, int]]) -> dict[RateClass, float]:
+def _by_class(passes: Iterator[tuple[LayerFacts, float]]) -> dict[RateClass, float]:
     macs: dict[RateClass, float] = {}
     for layer, count in passes:
         if layer.rate_class is not None:

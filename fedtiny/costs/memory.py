@@ -16,9 +16,10 @@ With |x| elements in, |y| elements out, g groups and a bytes per activation elem
 | other (pooling, dropout, upsampling) | 0 | 0 |
 | other with parameters (ours) | a |x| + a |y| | a |x| if its weight trains |
 | other with multiply-accumulates only (ours) | a |x| + a |y| | a |x| if anything below the head trains |
+| a weight that trains on n of its c input channels (ours) | as above | a |x| n / c |
 
-The last two are not in the published accounting, whose networks have none: recurrent layers, embeddings and scales; products
-of two activations. They are lower bounds: the gates inside a recurrent layer are not counted.
+The last three are not in the published accounting, whose networks have none: recurrent layers, embeddings and scales; products
+of two activations; sparse updates. They are lower bounds: the gates inside a recurrent layer are not counted.
 
 residual is a times the input of the enclosing block while inside a block with a shortcut. A trainable parameter takes
 4 bytes, a frozen one `frozen_bits` (8: TinyTL keeps frozen weights quantised). ReLU masks are billed at every ReLU, even
@@ -35,10 +36,11 @@ Citation: Cai, Gan, Zhu, Han: TinyTL: Reduce Memory, Not Parameters for Efficien
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from fedtiny.models.summary import LayerFacts, ModelSummary
-from fedtiny.updates.plan import UpdatePlan, weight_trains
+from fedtiny.updates.plan import UpdatePlan, trained_share
 
 ACCOUNTING: Final = "tinytl"
 """Name of this accounting in scenarios and outputs."""
@@ -168,11 +170,10 @@ def _elements(summary: ModelSummary, plan: UpdatePlan) -> tuple[int, int]:
 
 def _moments(summary: ModelSummary, plan: UpdatePlan, element_bytes: int) -> Iterator[_Moment]:
     """The moments of the forward pass, one per layer, and one after the last layer that holds only what is saved."""
-    trained = frozenset(plan.trainable)
     saved = 0
     for layer in summary.layers:
         yield _Moment(layer.name, saved, _transient(layer, element_bytes), element_bytes * layer.residual_elements)
-        saved += _kept_bits(layer, weight_trains(layer, trained), plan.requires_backward, element_bytes)
+        saved += _kept_bits(layer, trained_share(layer, plan), plan.requires_backward, element_bytes)
     yield _Moment("", saved, 0, 0)
 
 
@@ -189,18 +190,18 @@ def _transient(layer: LayerFacts, element_bytes: int) -> int:
             return inputs + outputs if layer.parameters or layer.macs else 0
 
 
-def _kept_bits(layer: LayerFacts, weight_trained: bool, requires_backward: bool, element_bytes: int) -> int:
+def _kept_bits(layer: LayerFacts, trained: Fraction, requires_backward: bool, element_bytes: int) -> int:
     inputs = 8 * element_bytes * layer.input_elements
     match layer.operator:
         case "convolution" | "linear" | "normalization":
-            return inputs if weight_trained else 0
+            return int(inputs * trained)
         case "relu":
             return layer.input_elements if requires_backward else 0
         case "smooth_activation":
             return inputs if requires_backward else 0
         case "other":
             multiplies_activations = bool(layer.macs) and not layer.parameters
-            return inputs if weight_trained or (multiplies_activations and requires_backward) else 0
+            return inputs if multiplies_activations and requires_backward else int(inputs * trained)
 
 
 def _whole_bytes(bits: int) -> int:

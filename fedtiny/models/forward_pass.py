@@ -145,7 +145,7 @@ class ForwardPass:
     def _facts(self, parameter: Tensor, local_name: str) -> ParameterFacts:
         own = local_name.split(".")[-2:] if "parametrizations" in local_name else local_name.split(".")[-1:]
         role: Role = "bias" if any(part.startswith("bias") for part in own) else "weight"
-        return ParameterFacts(self._names[id(parameter)], parameter.numel(), role)
+        return ParameterFacts(self._names[id(parameter)], parameter.numel(), role, tuple(parameter.shape))
 
 
 class _FunctionWatch(TorchFunctionMode):

@@ -112,7 +112,7 @@ def _with_upstream(watched: ForwardPass) -> list[LayerFacts]:
 
 def _unmet(network: nn.Module, layers: Sequence[LayerFacts]) -> list[LayerFacts]:
     met = {parameter.name for layer in layers for parameter in layer.parameters}
-    unmet = [(name.rpartition("."), parameter.numel()) for name, parameter in network.named_parameters() if name not in met]
+    unmet = [(name.rpartition("."), parameter) for name, parameter in network.named_parameters() if name not in met]
     return [
         LayerFacts(
             name=owner or type(network).__name__,
@@ -124,7 +124,8 @@ def _unmet(network: nn.Module, layers: Sequence[LayerFacts]) -> list[LayerFacts]
             macs=0,
             rate_class=None,
             parameters=tuple(
-                ParameterFacts("".join(path), elements, "bias" if path[2].startswith("bias") else "weight") for path, elements in members
+                ParameterFacts("".join(path), one.numel(), "bias" if path[2].startswith("bias") else "weight", tuple(one.shape))
+                for path, one in members
             ),
             residual_elements=0,
             upstream=(),

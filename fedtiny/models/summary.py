@@ -25,6 +25,8 @@ class ParameterFacts:
     name: str
     elements: int
     role: Role
+    shape: tuple[int, ...] = ()
+    """The tensor's shape: of a convolution's weight (out, in / groups, height, width), of a linear layer's (out, in)."""
 
 
 @dataclass(frozen=True)

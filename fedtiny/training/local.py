@@ -1,8 +1,9 @@
 """How one client learns: plain, one client at a time, obviously right.
 
 All trainable tensors of a network are views into one flat vector, and their gradients views into another, so reading,
-writing and stepping are single operations whatever the number of tensors. Frozen parameters have no gradient: none is
-computed, stored or sent.
+writing and stepping are single operations whatever the number of tensors. Of a tensor that trains on some of its channels
+only those are in the vector: they are copied into the tensor before its layer computes, and their part of its gradient is
+copied out. Frozen parameters have no gradient: none is computed, stored or sent.
 
 Batch n of a client depends on (seed, client, n) only: every epoch is a fresh permutation of the client's examples, the
 short last batch is kept, and counting runs on across rounds.
@@ -20,6 +21,7 @@ from torch import nn
 from fedtiny.errors import ModelError
 from fedtiny.randomness import Streams
 from fedtiny.training.optimizer import SGD, Adam, Optimizer
+from fedtiny.updates.layout import Layout, TrainableTensor
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(inputs, targets) -> the batch mean, a scalar tensor."""
@@ -68,38 +70,65 @@ def _epoch_order(streams: Streams, path: tuple[str | int, ...], examples: int) -
 
 
 class FlatNetwork:
-    """A network whose trainable tensors are one flat vector.
+    """A network whose trainable elements are one flat vector.
 
-    `trainable` names the parameters that train, in the order in which they lie in the vector; all others are frozen.
-    A network that has a method `loss(inputs, targets)` is trained on it, others on the cross-entropy of their logits.
+    `trainable` is their layout, or the names of the tensors that train whole, in the order in which they lie in the vector; all
+    other parameters are frozen. A network that has a method `loss(inputs, targets)` is trained on it, others on the
+    cross-entropy of their logits. Raises ModelError where the network lacks one of the tensors.
     """
 
-    def __init__(self, network: nn.Module, trainable: Sequence[str]) -> None:
-        parameters = dict(network.named_parameters())
-        missing = [name for name in trainable if name not in parameters]
-        if missing:
-            raise ModelError(f"the update plan trains {missing[:3]}, which the network does not have")
+    def __init__(self, network: nn.Module, trainable: Layout | Sequence[str]) -> None:
         self.network = network
-        self.layout = {name: tuple(parameters[name].shape) for name in trainable}
+        self._parameters = dict(network.named_parameters())
+        self.layout = trainable if isinstance(trainable, Layout) else self._whole(trainable)
         self.own_loss: Loss | None = getattr(network, "loss", None)
-        for name, parameter in parameters.items():
-            parameter.requires_grad_(name in self.layout)
-        chosen = [parameters[name] for name in trainable]
-        self.weights = torch.cat([parameter.detach().reshape(-1) for parameter in chosen])
+        self.weights = torch.empty(self.layout.elements, dtype=next(network.parameters()).dtype)
         self.gradients = torch.zeros_like(self.weights)
+        self._parts: list[_PartOfTensor] = []
         position = 0
-        for parameter in chosen:
-            size = parameter.numel()
-            parameter.data = self.weights[position : position + size].view(parameter.shape)
-            parameter.grad = self.gradients[position : position + size].view(parameter.shape)
-            position += size
+        for tensor in self.layout.tensors:
+            end = position + tensor.elements
+            self._join(tensor, self._parameter(tensor.name), self.weights[position:end], self.gradients[position:end])
+            position = end
+        self.require(self.layout.names)
+
+    def _whole(self, names: Sequence[str]) -> Layout:
+        return Layout(tuple(TrainableTensor(name, tuple(self._parameter(name).shape)) for name in names))
+
+    def _parameter(self, name: str) -> nn.Parameter:
+        if name not in self._parameters:
+            raise ModelError(f"the update plan trains {name}, which the network does not have")
+        return self._parameters[name]
+
+    def _join(self, tensor: TrainableTensor, parameter: nn.Parameter, weights: torch.Tensor, gradients: torch.Tensor) -> None:
+        if tensor.channels is None:
+            weights.copy_(parameter.detach().reshape(-1))
+            parameter.data = weights.view(parameter.shape)
+            parameter.grad = gradients.view(parameter.shape)
+            return
+        part = _PartOfTensor(parameter, tensor.axis, torch.tensor(tensor.channels), tensor.trained_shape, weights, gradients)
+        weights.copy_(part.parameter.detach().index_select(part.axis, part.channels).reshape(-1))
+        parameter.grad = torch.zeros_like(parameter)
+        self._parts.append(part)
+
+    def require(self, names: frozenset[str]) -> None:
+        """From now on gradients are computed for these tensors only; they are 0 for the rest of the vector."""
+        for name, parameter in self._parameters.items():
+            parameter.requires_grad_(name in names)
 
     def load(self, vector: np.ndarray) -> None:
-        """Sets the trainable tensors from a flat vector."""
+        """Sets the trainable elements from a flat vector."""
         self.weights.copy_(torch.from_numpy(vector))
+        self.spread()
+
+    def spread(self) -> None:
+        """Brings the tensors that train in part up to date with the flat vector; the others are views of it."""
+        with torch.no_grad():
+            for part in self._parts:
+                part.parameter.index_copy_(part.axis, part.channels, part.weights.view(part.shape))
 
     def read(self) -> np.ndarray:
-        """A copy of the trainable tensors as a flat vector."""
+        """A copy of the trainable elements as a flat vector."""
         return self.weights.numpy(force=True).copy()
 
     def loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -111,9 +140,31 @@ class FlatNetwork:
     def backward(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
         """Puts the gradient of a batch into `gradients` and returns the loss."""
         self.gradients.zero_()
+        for part in self._parts:
+            _gradient_of(part.parameter).zero_()
         loss = self.loss(inputs, targets)
         loss.backward()  # type: ignore[no-untyped-call]
+        for part in self._parts:
+            chosen = _gradient_of(part.parameter).index_select(part.axis, part.channels)
+            part.gradients.copy_(chosen.reshape(-1))
         return float(loss.detach())
+
+
+@dataclass(frozen=True)
+class _PartOfTensor:
+    """A tensor that trains on some channels, and its stretch of the flat vectors."""
+
+    parameter: nn.Parameter
+    axis: int
+    channels: torch.Tensor
+    shape: tuple[int, ...]
+    weights: torch.Tensor
+    gradients: torch.Tensor
+
+
+def _gradient_of(parameter: nn.Parameter) -> torch.Tensor:
+    assert parameter.grad is not None, "a tensor that trains in part has a gradient of its own"
+    return parameter.grad
 
 
 Observer = Callable[[int, int, Mapping[str, np.ndarray]], None]
@@ -152,6 +203,7 @@ class LocalLearner:
         for step in range(first_step, first_step + steps):
             losses.append(self._backward(step))
             stepper.step()
+            self.flat.spread()
             if self.observer is not None:
                 self.observe(step, self.flat.read())
         return self.flat.read(), float(np.mean(losses)) if losses else 0.0
@@ -168,13 +220,12 @@ class LocalLearner:
         return self.flat.backward(self.examples_of_all.inputs[chosen], self.examples_of_all.targets[chosen])
 
 
-def named(vector: np.ndarray, layout: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Copies of the named tensors inside a flat vector; `layout` is name -> shape, in order."""
+def named(vector: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
+    """Copies of what trains of each tensor, by name, from a flat vector of this layout."""
     result, position = {}, 0
-    for name, shape in layout.items():
-        size = int(np.prod(shape, dtype=np.int64))
-        result[name] = vector[position : position + size].reshape(shape).copy()
-        position += size
+    for tensor in layout.tensors:
+        result[tensor.name] = vector[position : position + tensor.elements].reshape(tensor.trained_shape).copy()
+        position += tensor.elements
     return result
 
 

@@ -1,4 +1,4 @@
-"""UpdatePlan: which parameters of a network train on a device, by name; and the ways to choose them.
+"""UpdatePlan: which parameters of a network train on a device, by name, whole or on some channels; and the ways to choose them.
 
 Everything that follows from the choice reads the plan: the gradients that are computed, the tensors that travel, the
 memory and the time that training takes. No torch here, so that costs and simulation can be used without it.
@@ -6,6 +6,8 @@ memory and the time that training takes. No torch here, so that costs and simula
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
 from fedtiny.errors import ScenarioError
 from fedtiny.models.summary import LayerFacts, ModelSummary, ParameterFacts
@@ -19,16 +21,42 @@ class UpdatePlan:
     """The parameters that train on a device."""
 
     scheme: str
-    """Name of the scheme as outputs show it: full, last, norm_last, bias, tinytl_lite_residual, tinytl."""
+    """Name of the scheme as outputs show it: full, last, norm_last, bias, tinytl_lite_residual, tinytl, sparse ..."""
     trainable: tuple[str, ...]
     """Names of the parameters that train, in the model's order. All others are frozen: no gradient, no byte sent."""
     requires_backward: bool
     """Whether layers below the head keep what their backward pass needs, such as ReLU masks; False for `last` only."""
+    channels: tuple[tuple[str, int], ...] = ()
+    """(parameter, n): of this trainable weight only n input channels train; which ones, `layout.layout_of` says."""
+
+    @cached_property
+    def trained_channels(self) -> dict[str, int]:
+        """How many input channels of a weight train, for the weights that train in part."""
+        return dict(self.channels)
+
+    def elements_of(self, layer: LayerFacts, parameter: ParameterFacts) -> int:
+        """How many numbers of a parameter of this layer train."""
+        if parameter.name not in self.trainable_names:
+            return 0
+        if parameter.name not in self.trained_channels:
+            return parameter.elements
+        channels = input_channels(layer, parameter)
+        return parameter.elements // channels * self.trained_channels[parameter.name]
 
     def trainable_elements(self, summary: ModelSummary) -> int:
         """How many numbers train in the network of `summary`."""
-        names = frozenset(self.trainable)
-        return sum(parameter.elements for parameter in summary.parameters if parameter.name in names)
+        seen = {parameter.name: (layer, parameter) for layer in reversed(summary.layers) for parameter in layer.parameters}
+        return sum(self.elements_of(layer, parameter) for layer, parameter in seen.values())
+
+    @cached_property
+    def trainable_names(self) -> frozenset[str]:
+        """The names in `trainable`."""
+        return frozenset(self.trainable)
+
+
+def input_channels(layer: LayerFacts, weight: ParameterFacts) -> int:
+    """How many input channels a convolution or linear layer has, from the shape (out, in / groups, ...) of its weight."""
+    return weight.shape[1] * layer.groups
 
 
 def plan_where(scheme: str, summary: ModelSummary, trains: Choice, *, requires_backward: bool = True) -> UpdatePlan:
@@ -38,9 +66,10 @@ def plan_where(scheme: str, summary: ModelSummary, trains: Choice, *, requires_b
     return UpdatePlan(scheme=scheme, trainable=names, requires_backward=requires_backward)
 
 
-def weight_trains(layer: LayerFacts, trained: frozenset[str]) -> bool:
-    """Whether a weight of the layer, or the gamma of a norm, is among the names of the trained parameters."""
-    return any(parameter.role == "weight" and parameter.name in trained for parameter in layer.parameters)
+def trained_share(layer: LayerFacts, plan: UpdatePlan) -> Fraction:
+    """The share of a layer's input that the gradient of its weight needs: 1 where a whole weight trains, 0 where none does."""
+    trained = [parameter for parameter in layer.parameters if parameter.role == "weight" and parameter.name in plan.trainable_names]
+    return max((Fraction(plan.elements_of(layer, parameter), parameter.elements) for parameter in trained), default=Fraction(0))
 
 
 def in_head(layer: LayerFacts, _: ParameterFacts) -> bool:

@@ -15,7 +15,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["preparation", "flower_app", "recording", "experiment"],
+    ["participation", "preparation", "flower_app", "recording", "experiment"],
     ("sweeps", "deployment"),
     ["cli", "__main__", "__init__"],
 ]
@@ -34,7 +34,7 @@ HEAVY = {
 }
 
 # Files of torch's units that are read without torch.
-TORCH_FREE_FILES = {"models/summary.py", "updates/plan.py"}
+TORCH_FREE_FILES = {"models/summary.py", "updates/plan.py", "updates/layout.py"}
 TORCH_FREE_UNITS = {"costs", "simulation", "fleet", "results", "reports"}
 REDRAWN_WITHOUT = {"torch", "simpy", "flwr"}
 

@@ -9,6 +9,7 @@ from fedtiny.errors import ModelError
 from fedtiny.randomness import Streams
 from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner, dtype_of, named, torch_optimizer
 from fedtiny.training.optimizer import SGD, Adam
+from fedtiny.updates.layout import Layout, TrainableTensor
 
 PATH = ("group", 0, "device", 3)
 EVERYTHING = ("0.weight", "0.bias", "2.weight", "2.bias")
@@ -86,7 +87,7 @@ def test_all_trainable_tensors_are_one_vector_in_the_order_of_the_plan():
     expected = np.concatenate([values[name].detach().numpy().ravel() for name in order])
     flat = FlatNetwork(plain, order)
     np.testing.assert_array_equal(flat.read(), expected)
-    assert flat.layout == {"2.bias": (3,), "0.weight": (5, 6)}
+    assert flat.layout == Layout((TrainableTensor("2.bias", (3,)), TrainableTensor("0.weight", (5, 6))))
     flat.load(np.arange(33.0))
     np.testing.assert_array_equal(values["2.bias"].detach(), np.arange(3.0))
     np.testing.assert_array_equal(values["0.weight"].detach(), np.arange(3.0, 33.0).reshape(5, 6))
@@ -128,8 +129,51 @@ def test_a_gradient_is_that_of_torch_tensor_by_tensor():
     np.testing.assert_array_equal(again, gradient)
 
 
+PARTLY = Layout((TrainableTensor("0.weight", (5, 6), 1, (1, 4)), TrainableTensor("2.weight", (3, 5)), TrainableTensor("2.bias", (3,))))
+
+
+def test_of_a_tensor_that_trains_on_some_channels_only_those_are_in_the_vector():
+    plain = network()
+    before = plain[0].weight.detach().clone()
+    flat = FlatNetwork(plain, PARTLY)
+    np.testing.assert_array_equal(flat.read()[:10], before[:, [1, 4]].numpy().ravel())
+    flat.load(np.arange(28.0))
+    np.testing.assert_array_equal(plain[0].weight.detach()[:, [1, 4]], np.arange(10.0).reshape(5, 2))
+    assert torch.equal(plain[0].weight.detach()[:, [0, 2, 3, 5]], before[:, [0, 2, 3, 5]])
+
+
+def test_the_gradient_of_some_channels_is_that_part_of_the_dense_gradient():
+    dense, partly = FlatNetwork(network(), EVERYTHING), FlatNetwork(network(), PARTLY)
+    gradients = dict(zip(EVERYTHING, np.split(learner(dense).gradient(dense.read(), 4)[0], [30, 35, 50]), strict=True))
+    expected = [gradients["0.weight"].reshape(5, 6)[:, [1, 4]], gradients["2.weight"], gradients["2.bias"]]
+    for step in (3, 4):
+        gradient, _ = learner(partly).gradient(partly.read(), step)
+    np.testing.assert_array_equal(gradient, np.concatenate([part.ravel() for part in expected]))
+
+
+@pytest.mark.parametrize("optimizer", [SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.1), Adam(learning_rate=0.1)])
+def test_channels_that_do_not_train_are_bit_identical_after_steps_and_the_others_all_change(optimizer):
+    plain = network()
+    before = {name: value.detach().clone() for name, value in plain.named_parameters()}
+    flat = FlatNetwork(plain, PARTLY)
+    flat.load(learner(flat, optimizer).train(flat.read(), 1, 5)[0])
+    moved = plain[0].weight.detach() != before["0.weight"]
+    assert moved.any(dim=0).tolist() == [False, True, False, False, True, False]
+    assert moved[:, [1, 4]].all()
+    assert torch.equal(plain[0].bias, before["0.bias"])
+
+
+def test_gradients_can_be_asked_of_some_tensors_only():
+    flat = FlatNetwork(network(), EVERYTHING)
+    whole, _ = learner(flat).gradient(flat.read(), 4)
+    flat.require(frozenset({"2.bias"}))
+    gradient, _ = learner(flat).gradient(flat.read(), 4)
+    np.testing.assert_array_equal(gradient[50:], whole[50:])
+    assert not gradient[:50].any()
+
+
 def test_a_plan_that_trains_what_is_not_there_is_an_error():
-    with pytest.raises(ModelError, match=r"'3\.weight'"):
+    with pytest.raises(ModelError, match=r"3\.weight"):
         FlatNetwork(network(), ("0.weight", "3.weight"))
 
 
@@ -218,7 +262,7 @@ def test_an_observer_sees_every_step_with_copies_of_named_tensors():
     client = learner(flat, observer=lambda device, step, weights: seen.append((device, step, weights)))
     weights, _ = client.train(flat.read(), 5, 3)
     assert [(device, step) for device, step, _ in seen] == [(3, 5), (3, 6), (3, 7)]
-    assert {name: value.shape for name, value in seen[0][2].items()} == flat.layout
+    assert {name: value.shape for name, value in seen[0][2].items()} == {tensor.name: tensor.shape for tensor in flat.layout.tensors}
     np.testing.assert_array_equal(np.concatenate([value.ravel() for value in seen[2][2].values()]), weights)
     seen[2][2]["0.weight"][:] = 0.0
     np.testing.assert_array_equal(flat.read(), weights)
@@ -241,7 +285,7 @@ def test_a_step_of_a_network_with_dropout_draws_from_its_own_stream():
 
 
 def test_named_tensors_are_cut_out_in_order():
-    parts = named(np.arange(7.0), {"a": (2, 2), "b": (), "c": (2,)})
+    parts = named(np.arange(7.0), Layout((TrainableTensor("a", (2, 2)), TrainableTensor("b", ()), TrainableTensor("c", (2,)))))
     assert {name: part.tolist() for name, part in parts.items()} == {"a": [[0, 1], [2, 3]], "b": 4, "c": [5, 6]}
 
 

@@ -1,11 +1,13 @@
 import dataclasses
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 
 from fedtiny.errors import ScenarioError
-from fedtiny.updates.plan import UpdatePlan, plan_where, require_head, require_lite_residual, weight_trains
+from fedtiny.models.summary import ParameterFacts
+from fedtiny.updates.plan import UpdatePlan, plan_where, require_head, require_lite_residual, trained_share
 
 
 def test_trainable_elements_count_only_what_trains(lite_network):
@@ -27,8 +29,16 @@ def test_a_parameter_that_two_calls_share_is_planned_and_counted_once(user_netwo
 
 def test_the_weight_of_a_layer_trains_only_if_it_is_named_itself(lite_network):
     norm = lite_network.layers[1]
-    assert weight_trains(norm, frozenset({"norm.weight"}))
-    assert not weight_trains(norm, frozenset({"norm.bias", "conv.weight"}))
+    assert trained_share(norm, UpdatePlan("by_hand", ("norm.weight",), True)) == 1
+    assert trained_share(norm, UpdatePlan("by_hand", ("norm.bias", "conv.weight"), True)) == 0
+
+
+def test_a_weight_that_trains_on_some_channels_counts_in_their_share(lite_network):
+    weight = ParameterFacts("conv.weight", 8 * 6 * 9, "weight", (8, 6, 3, 3))
+    convolution = dataclasses.replace(lite_network.layers[0], groups=1, parameters=(weight,))
+    plan = UpdatePlan("by_hand", ("conv.weight",), True, channels=(("conv.weight", 2),))
+    assert trained_share(convolution, plan) == Fraction(1, 3)
+    assert plan.elements_of(convolution, weight) == 8 * 2 * 9
 
 
 def test_a_network_without_a_head_is_refused_with_a_way_out(headless_network, lite_network):
