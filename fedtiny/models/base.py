@@ -6,16 +6,23 @@ update together, so the caller asks `wants_lite_residual` first and passes the a
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar, Final, Literal
 
 import torch
-from pydantic import Field, Strict
+from pydantic import Field, Strict, field_validator
 from torch import nn
 
 from fedtiny.errors import ModelError
 from fedtiny.parts import Part
 
-_CARRIERS = "proxylessnas_mobile, mobilenet_v2, mcunet_5fps, mobilenet_v2_w035 or proxylessnas_w03"
+Inputs = Literal["images", "series", "characters", "anything"]
+"""What a network reads: images (channels, height, width); features over time (features, steps), also as images whose rows are
+features; sequences (steps,) of indices of characters; or inputs of any shape, whose meaning is its own business."""
+
+IMAGENET: Final = "imagenet"
+"""What `pretrained` says for the published weights from ImageNet, where a kind has them."""
+
+_CARRIERS = "proxylessnas_mobile, mobilenet_v2, mcunet_5fps, mobilenet_v2_w035, proxylessnas_w03 or efficientnet_lite0"
 
 
 class Pretraining(Part):
@@ -31,16 +38,32 @@ class Pretraining(Part):
     """Examples in a step."""
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Adam's step size."""
+    new_head: bool = False
+    """Whether the head gets its random initial values back afterwards, so that the devices teach it anew, whatever it has learnt of
+    the classes that the server saw."""
 
 
 class Model(Part, ABC):
     """A kind of network."""
 
     kind: str
+    takes: ClassVar[Inputs] = "images"
+    """What the network reads."""
+    has_imagenet_weights: ClassVar[bool] = False
+    """Whether `pretrained: imagenet` is offered."""
     pretrained: Pretraining | str | None = None
     """Pre-training before time 0, or the path of a .safetensors file with initial values; random values otherwise."""
     pretrained_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """The SHA-256 of that file; where it is given, another file is refused."""
+
+    @field_validator("pretrained")
+    @classmethod
+    def _is_offered(cls, value: Pretraining | str | None) -> Pretraining | str | None:
+        if value == IMAGENET and not cls.has_imagenet_weights:
+            raise ValueError(
+                "only model efficientnet_lite0 has weights from imagenet: name a .safetensors file, or pre-train, for example {steps: 300}"
+            )
+        return value
 
     @abstractmethod
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
@@ -68,3 +91,17 @@ def refuse_lite_residual(kind: str, wanted: bool) -> bool:
             f"use update: {{kind: tinytl, lite_residual: false}}, or model {_CARRIERS}"
         )
     return False
+
+
+def lite_residual_wanted(kind: str, key: bool | None, update_trains_lite: bool, *, by_default: bool = False) -> bool:
+    """Whether a network that can carry lite residual modules does: what the key `lite_residual` says; where it says nothing, whether
+    the update trains them or the kind has them `by_default`.
+
+    Raises ModelError where the key is false and the update trains them.
+    """
+    if key is False and update_trains_lite:
+        raise ModelError(
+            f"the update trains lite residual modules, but model {kind} says lite_residual: false: "
+            "remove that key or use update: {kind: tinytl, lite_residual: false}"
+        )
+    return key if key is not None else update_trains_lite or by_default
