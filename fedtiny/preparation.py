@@ -196,11 +196,10 @@ def _is_pinned(model: Model) -> bool:
 
 
 def _pretrain(plans: Blueprint, train: Examples, shares: Shares, recipe: Pretraining, progress: TrainingProgress | None) -> None:
-    everything = [name for name, _ in plans.network.named_parameters()]
     # a network of one's own may drop out neurons
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plans.streams.integer("pretraining", "noise"))
-        pretrain(FlatNetwork(plans.network, everything), train, shares, recipe, plans.streams, progress)
+        pretrain(plans.network, train, shares, recipe, plans.streams, progress)
 
 
 def check(scenario: Scenario, *, allow_code: bool = False) -> list[str]:

@@ -4,6 +4,9 @@ Training only biases or lite residual modules of a random, frozen backbone means
 pre-trained network. Here the server trains the whole network, lite residual modules included, with Adam (Kingma and Ba,
 ICLR 2015) on a public share of the training data that no client holds, if wanted on some classes only. It is
 deterministic, takes no virtual time, and is cached by its content: the network, the data, the seed and the recipe.
+
+A network whose norms are folded is trained by way of its batch-normalised twin (see models/folding.py), whose statistics are
+taken anew from the public examples when training is over.
 """
 
 import hashlib
@@ -25,11 +28,15 @@ from fedtiny.datasets.base import Dataset
 from fedtiny.datasets.cache import cache_folder
 from fedtiny.errors import DataError, ModelError
 from fedtiny.models.base import Pretraining
+from fedtiny.models.folding import batch_normalized_twin, estimate_statistics, fold, is_folded
 from fedtiny.randomness import Streams
 from fedtiny.training.local import Examples, FlatNetwork
 
 _FORMAT = 1
 """Raised whenever the recipe's code changes what it computes, so that old cache entries are not used."""
+
+_STATISTICS_BATCH = 500
+_FEWEST_WITH_STATISTICS = 2
 
 Progress = Callable[[int, int], None]
 """(steps done, steps in all) -> None."""
@@ -54,20 +61,46 @@ def shares_of(dataset: Dataset, pretrained: Pretraining | str | None, streams: S
 
 
 def pretrain(
-    flat: FlatNetwork, examples: Examples, shares: Shares, recipe: Pretraining, streams: Streams, progress: Progress | None = None
+    network: nn.Module, examples: Examples, shares: Shares, recipe: Pretraining, streams: Streams, progress: Progress | None = None
 ) -> None:
-    """Trains a network in place, on the public examples of the recipe's classes.
+    """Trains all values of a network in place, on the public examples of the recipe's classes.
 
-    `flat` must have every parameter trainable. Raises DataError if there is no such example.
+    Raises DataError if there is no such example, or only one where statistics of batches are needed.
     """
-    chosen = _of_classes(examples, shares.public, recipe)
+    chosen = public_examples(examples, shares, recipe)
+    if not is_folded(network):
+        _train(network, examples, chosen, recipe, streams, progress)
+        return
+    if min(len(chosen), recipe.batch_size) < _FEWEST_WITH_STATISTICS:
+        raise DataError(
+            f"pre-training with batch normalisation needs batches of at least 2 examples, found batch_size {recipe.batch_size} and "
+            f"{len(chosen)} public examples: raise model.pretrained.batch_size or share"
+        )
+    twin = batch_normalized_twin(network)
+    _train(twin, examples, chosen, recipe, streams, progress, smallest_batch=_FEWEST_WITH_STATISTICS)
+    parts = np.array_split(chosen, -(-len(chosen) // _STATISTICS_BATCH))
+    estimate_statistics(twin, (examples.inputs[torch.from_numpy(part)] for part in parts))
+    fold(twin, network)
+
+
+def _train(
+    network: nn.Module,
+    examples: Examples,
+    chosen: np.ndarray,
+    recipe: Pretraining,
+    streams: Streams,
+    progress: Progress | None,
+    smallest_batch: int = 1,
+) -> None:
+    """Adam on the chosen examples, epoch by epoch; the end of an epoch that is smaller than the smallest batch is left out."""
+    flat = FlatNetwork(network, [name for name, _ in network.named_parameters()])
     parameter = nn.Parameter(flat.weights)
     parameter.grad = flat.gradients
     optimizer = torch.optim.Adam([parameter], lr=recipe.learning_rate)
     order: list[int] = []
     generator = streams.numpy("pretraining", "batches")
     for step in range(recipe.steps):
-        if not order:
+        if len(order) < smallest_batch:
             order = generator.permutation(len(chosen)).tolist()
         batch = torch.from_numpy(chosen[order[: recipe.batch_size]])
         del order[: recipe.batch_size]
@@ -77,8 +110,9 @@ def pretrain(
             progress(step + 1, recipe.steps)
 
 
-def _of_classes(examples: Examples, public: np.ndarray, recipe: Pretraining) -> np.ndarray:
-    wanted = recipe.classes
+def public_examples(examples: Examples, shares: Shares, recipe: Pretraining) -> np.ndarray:
+    """Positions of the public examples whose classes the server sees, ascending. Raises DataError if there are none."""
+    wanted, public = recipe.classes, shares.public
     chosen = public if wanted is None else public[np.isin(examples.targets.numpy(force=True)[public], wanted)]
     if not len(chosen):
         raise DataError(

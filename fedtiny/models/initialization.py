@@ -4,6 +4,9 @@ Convolutions are normal with standard deviation sqrt(2 / (kernel * kernel * out_
 between -1/sqrt(in) and 1/sqrt(in) with bias 0, norms have gamma 1 and beta 0, and the last norm of a lite residual
 module has gamma 0 (TinyTL's released code). Backbone, head and lite residual modules draw from streams of their own,
 so neither the number of classes nor the presence of lite residual modules changes anybody else's values.
+
+Convolutions without a norm behind them are normal with standard deviation sqrt(2 / (kernel * kernel * in_channels / groups)),
+bias 0: what enters a ReLU keeps its size (He, Zhang, Ren, Sun: Delving Deep into Rectifiers, ICCV 2015, arXiv 1502.01852).
 """
 
 import math
@@ -11,6 +14,7 @@ import math
 import torch
 from torch import nn
 
+from fedtiny.models.folded_convolution import FoldedConvolution
 from fedtiny.models.lite_residual import LiteResidual
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 
@@ -44,7 +48,9 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
     backbone, head, lite = (torch.Generator().manual_seed(seed) for seed in seeds)
     modules_in_lite = {inner for module in network.modules() if isinstance(module, LiteResidual) for inner in module.modules()}
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, WeightStandardizedConvolution)):
+        if isinstance(module, FoldedConvolution):
+            _draw_folded(module, backbone)
+        elif isinstance(module, (nn.Conv2d, WeightStandardizedConvolution)):
             _draw_convolution(module.weight, lite if module in modules_in_lite else backbone)
         elif isinstance(module, nn.Linear):
             _draw_linear(module, head)
@@ -55,6 +61,12 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
 def _draw_convolution(weight: torch.Tensor, generator: torch.Generator) -> None:
     out_channels, _, height, width = weight.shape
     weight.normal_(0, math.sqrt(2 / (height * width * out_channels)), generator=generator)
+
+
+def _draw_folded(layer: FoldedConvolution, generator: torch.Generator) -> None:
+    layer.weight.normal_(0, math.sqrt(2 / layer.weight[0].numel()), generator=generator)
+    if layer.bias is not None:
+        layer.bias.zero_()
 
 
 def _draw_linear(layer: nn.Linear, generator: torch.Generator) -> None:

@@ -1,13 +1,14 @@
 """What the mobile networks have in common as parts of a scenario: an architecture, and room for lite residual modules."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
 from fedtiny.errors import ModelError
 from fedtiny.models.base import Model
+from fedtiny.models.inverted_bottleneck import convolution_unit, folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture
 from fedtiny.models.mobile_network import build_mobile_network
 
@@ -20,6 +21,9 @@ class MobileModel(Model, ABC):
     lite_residual: bool | None = None
     """Whether the network has lite residual modules. Default: yes for proxylessnas_mobile, whose published table has them in every
     row; elsewhere, where the update trains them."""
+    normalization: Literal["group", "folded"] = "group"
+    """group: weight standardisation and group norm, as TinyTL's networks. folded: convolutions with bias and nothing else, as on
+    a microcontroller; pre-training gives them the values of a batch-normalised twin."""
 
     @abstractmethod
     def architecture(self) -> MobileArchitecture:
@@ -27,16 +31,27 @@ class MobileModel(Model, ABC):
 
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
         """The network for inputs (channels, height, width) of any size."""
-        return build_mobile_network(self.architecture(), input_shape, classes, lite_residual=lite_residual, generator=generator)
+        unit = folded_unit if self.normalization == "folded" else convolution_unit
+        return build_mobile_network(self.architecture(), input_shape, classes, lite_residual=lite_residual, generator=generator, unit=unit)
 
     def wants_lite_residual(self, update_trains_lite: bool) -> bool:
         """The key `lite_residual`; where it says nothing, whether the update trains them or this kind has them anyway.
 
-        Raises ModelError where the key is false and the update trains them.
+        Raises ModelError where the key is false, or the network has no norms, and the update trains them.
         """
+        if self.normalization == "folded":
+            return self._refuse_lite_residual(update_trains_lite)
         if self.lite_residual is False and update_trains_lite:
             raise ModelError(
                 f"the update trains lite residual modules, but model {self.kind} says lite_residual: false: "
                 "remove that key or use update: {kind: tinytl, lite_residual: false}"
             )
         return self.lite_residual if self.lite_residual is not None else update_trains_lite or self.lite_residual_by_default
+
+    def _refuse_lite_residual(self, update_trains_lite: bool) -> bool:
+        if self.lite_residual or update_trains_lite:
+            raise ModelError(
+                f"{self.kind} with normalization: folded has no norms, and lite residual modules need theirs: "
+                "use update: {kind: bias} without lite_residual: true, or normalization: group"
+            )
+        return False

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fedtiny.models.initialization import empty_linear, initialize
-from fedtiny.models.inverted_bottleneck import InvertedBottleneck, convolution_unit
+from fedtiny.models.inverted_bottleneck import InvertedBottleneck, Unit, convolution_unit
 from fedtiny.models.lite_residual import NOMINAL_INPUT_RESOLUTION, LiteResidual, lite_kernel
 from fedtiny.models.mobile_architecture import BlockShape, MobileArchitecture
 
@@ -16,12 +16,14 @@ from fedtiny.models.mobile_architecture import BlockShape, MobileArchitecture
 class MobileNetwork(nn.Module):
     """Stem, blocks, optional feature mix, global average pooling, linear head."""
 
-    def __init__(self, architecture: MobileArchitecture, channels: int, classes: int, *, lite_residual: bool) -> None:
+    def __init__(
+        self, architecture: MobileArchitecture, channels: int, classes: int, *, lite_residual: bool, unit: Unit = convolution_unit
+    ) -> None:
         super().__init__()
         stem, mix = architecture.stem, architecture.feature_mix
-        self.stem = convolution_unit(channels, stem.out_channels, stem.kernel, stride=stem.stride)
-        self.blocks = nn.Sequential(*_blocks(architecture.blocks, lite_residual=lite_residual))
-        self.feature_mix = None if mix is None else convolution_unit(architecture.blocks[-1].out_channels, mix, 1)
+        self.stem = unit(channels, stem.out_channels, stem.kernel, stride=stem.stride)
+        self.blocks = nn.Sequential(*_blocks(architecture.blocks, unit, lite_residual=lite_residual))
+        self.feature_mix = None if mix is None else unit(architecture.blocks[-1].out_channels, mix, 1)
         self.head = empty_linear(architecture.classifier_in, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -34,22 +36,28 @@ class MobileNetwork(nn.Module):
         return logits
 
 
-def _blocks(shapes: tuple[BlockShape, ...], *, lite_residual: bool) -> list[InvertedBottleneck]:
+def _blocks(shapes: tuple[BlockShape, ...], unit: Unit, *, lite_residual: bool) -> list[InvertedBottleneck]:
     nominal_resolution = NOMINAL_INPUT_RESOLUTION
     blocks = []
     for shape in shapes:
         kernel = lite_kernel(nominal_resolution)
         carries = lite_residual and shape.has_expand
         lite = LiteResidual(shape.in_channels, shape.out_channels, kernel=kernel, stride=shape.stride) if carries else None
-        blocks.append(InvertedBottleneck(shape, lite))
+        blocks.append(InvertedBottleneck(shape, lite, unit))
         nominal_resolution //= shape.stride
     return blocks
 
 
 def build_mobile_network(
-    architecture: MobileArchitecture, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator
+    architecture: MobileArchitecture,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    lite_residual: bool,
+    generator: torch.Generator,
+    unit: Unit = convolution_unit,
 ) -> MobileNetwork:
     """The network with random values from `generator`; of the input shape only the channels matter."""
-    network = MobileNetwork(architecture, input_shape[0], classes, lite_residual=lite_residual)
+    network = MobileNetwork(architecture, input_shape[0], classes, lite_residual=lite_residual, unit=unit)
     initialize(network, generator)
     return network

@@ -11,10 +11,11 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from fedtiny.models.folded_convolution import FoldedConvolution
 from fedtiny.models.summary import Operator, RateClass
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 
-_CONVOLUTIONS: Final = (_ConvNd, WeightStandardizedConvolution)
+_CONVOLUTIONS: Final = (_ConvNd, FoldedConvolution, WeightStandardizedConvolution)
 _NORMALIZATIONS: Final = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 _RELUS: Final = (nn.ReLU, nn.ReLU6, nn.LeakyReLU)
 _SMOOTH: Final = (
