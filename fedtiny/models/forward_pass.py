@@ -18,6 +18,7 @@ from torch.utils.flop_counter import flop_registry
 
 from fedtiny.models.dependence import Dependence
 from fedtiny.models.inverted_bottleneck import InvertedBottleneck
+from fedtiny.models.keyword_cnn import TemporalBlock
 from fedtiny.models.lite_residual import LiteResidual
 from fedtiny.models.operators import Operation, function_operation, module_operation, operator_of
 from fedtiny.models.summary import LayerFacts, ParameterFacts, Role
@@ -180,7 +181,7 @@ class _MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _has_shortcut(module: nn.Module) -> bool:
-    return isinstance(module, InvertedBottleneck) and module.shortcut
+    return isinstance(module, TemporalBlock) or (isinstance(module, InvertedBottleneck) and module.shortcut)
 
 
 def _tensors(value: object) -> list[Tensor]:

@@ -1,13 +1,13 @@
 """A user's own network, given from Python as a class or function instead of being named in a scenario's file."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from fedtiny.models.base import Model, refuse_lite_residual
+from fedtiny.models.base import Inputs, Model, refuse_lite_residual
 from fedtiny.models.python_network import build_user_network
 
 
@@ -15,6 +15,7 @@ class GivenNetwork(Model):
     """What a class or function makes. A file cannot say it: the resolved scenario of a run names it, but cannot be run again."""
 
     kind: Literal["python"] = "python"
+    takes: ClassVar[Inputs] = "anything"
     name: str
     """What it is called in results."""
     factory: Annotated[Callable[..., nn.Module], Field(exclude=True, repr=False)]

@@ -2,12 +2,12 @@
 
 import math
 from collections import OrderedDict
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
-from fedtiny.models.base import Model, refuse_lite_residual
+from fedtiny.models.base import Inputs, Model, refuse_lite_residual
 from fedtiny.models.initialization import empty_linear, initialize
 
 
@@ -15,6 +15,7 @@ class Linear(Model):
     """One linear layer."""
 
     kind: Literal["linear"] = "linear"
+    takes: ClassVar[Inputs] = "anything"
 
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
         """The network for inputs (channels, height, width); ModelError if lite residual modules are asked for."""

@@ -2,7 +2,7 @@
 
 One sample of zeros goes forward, in evaluation mode so that nothing is drawn. Layers are priced as in TinyTL's memory
 model (arXiv 2007.11622): a layer inside a block with a shortcut knows the elements of that block's input. Only our own
-inverted bottlenecks are recognised as such blocks; the shortcuts of a user's own network are not.
+inverted bottlenecks and temporal blocks are recognised as such; the shortcuts of a user's own network are not.
 """
 
 from collections.abc import Callable, Iterator, Sequence

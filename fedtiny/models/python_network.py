@@ -14,14 +14,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from fedtiny.errors import ModelError
-from fedtiny.models.base import Model, refuse_lite_residual
+from fedtiny.models.base import Inputs, Model, refuse_lite_residual
 
 _SEEDS = 2**62
 
@@ -30,6 +30,7 @@ class PythonNetwork(Model):
     """A class in a Python file; needs --allow-code."""
 
     kind: Literal["python"] = "python"
+    takes: ClassVar[Inputs] = "anything"
     path: str
     """The Python file; a relative path counts from the scenario's file."""
     name: str
