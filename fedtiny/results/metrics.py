@@ -9,7 +9,7 @@ in which its processor waits for a message. Idle and offline time is in neither.
 A **device class** is one entry of the scenario's fleet.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -198,6 +198,16 @@ def mean_interval(values: Iterable[float | None]) -> Interval | None:
 
     quantile = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2))
     return Interval(float(known.mean()), quantile * float(known.std(ddof=1)) / float(np.sqrt(known.size)), int(known.size))
+
+
+def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Interval | None:
+    """Mean and 95 % interval of first - second, taken seed by seed (the keys), so that what runs of one seed share cancels.
+
+    Raises ValueError where the two did not run under the same seeds.
+    """
+    if first.keys() != second.keys():
+        raise ValueError(f"the runs have different seeds: {sorted(first)} and {sorted(second)}")
+    return mean_interval(first[seed] - second[seed] for seed in sorted(first))
 
 
 @dataclass(frozen=True)

@@ -173,3 +173,16 @@ def test_the_summary_is_that_of_the_last_version(rounds, devices):
         "failures": 1,
     }
     assert metrics.run_summary(rounds, devices, None)["time_to_target"] is None
+
+
+def test_what_seeds_have_in_common_cancels_in_a_paired_difference():
+    luck = {0: 0.3, 1: 0.7, 2: 0.1}
+    difference = metrics.paired_difference({seed: value + 0.02 for seed, value in luck.items()}, luck)
+    assert difference.mean == pytest.approx(0.02)
+    assert difference.half_width == pytest.approx(0, abs=1e-12)
+    assert metrics.mean_interval(luck.values()).half_width > 0.5
+
+
+def test_runs_of_different_seeds_are_not_paired():
+    with pytest.raises(ValueError, match=r"\[0, 1\] and \[1, 2\]"):
+        metrics.paired_difference({0: 1.0, 1: 2.0}, {1: 1.0, 2: 2.0})
