@@ -19,9 +19,9 @@ from fedtiny.datasets.base import Dataset, DatasetFacts
 from fedtiny.design.pretraining import Shares, load_values, pretrain, pretrained_values, shares_of
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.fleet import Traits, traits
-from fedtiny.models.base import Model, Pretraining
+from fedtiny.inputs import check_inputs
+from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
-from fedtiny.models.linear import Linear
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.summary import ModelSummary
@@ -83,12 +83,7 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False) -> Blueprint:
             f"the targets of {facts.name} are numbers and not classes, so there is no accuracy to stop at: use rounds or virtual_time",
             ("stop", "target_accuracy"),
         )
-    if len(facts.input_shape) != 3 and not isinstance(scenario.model, (PythonNetwork, Linear, GivenNetwork)):
-        raise ScenarioError(
-            f"{scenario.model.kind} needs images (channels, height, width), but an example of {facts.name} has shape {facts.input_shape}: "
-            "give x_train and x_test four axes, (examples, channels, height, width), or use model linear or a network of your own",
-            ("data",),
-        )
+    check_inputs(scenario.model, facts)
     shape = _image_shape(facts)
     lite = scenario.model.wants_lite_residual(scenario.update.trains_lite_residual)
     seed = streams.integer("model", "initial")

@@ -35,6 +35,8 @@ class DatasetFacts:
     """The shorter side of the images before any resize, in pixels; 1 where the inputs are no images."""
     categorical: bool = True
     """Whether targets are classes (int64) rather than floating-point numbers."""
+    characters: bool = False
+    """Whether an example is a sequence of indices of characters, below `classes`, rather than measured numbers."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ the authors' program (hyperconnect/TC-ResNet).
 
 import math
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -61,7 +62,7 @@ class KeywordNetwork(nn.Module):
     def __init__(self, features: int, classes: int, channels: list[int]) -> None:
         super().__init__()
         self.first = _unit(features, channels[0], _FIRST_KERNEL)
-        self.blocks = nn.Sequential(*(TemporalBlock(before, after) for before, after in zip(channels, channels[1:], strict=False)))
+        self.blocks = nn.Sequential(*(TemporalBlock(before, after) for before, after in pairwise(channels)))
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.flatten = nn.Flatten()
         self.head = empty_linear(channels[-1], classes)
@@ -80,7 +81,8 @@ class TemporalBlock(nn.Module):
         super().__init__()
         self.main = nn.Sequential(
             OrderedDict(
-                first=_unit(in_channels, out_channels, _KERNEL, stride=2), second=_unit(out_channels, out_channels, _KERNEL, activated=False)
+                first=_unit(in_channels, out_channels, _KERNEL, stride=2),
+                second=_unit(out_channels, out_channels, _KERNEL, activated=False),
             )
         )
         self.shortcut = _unit(in_channels, out_channels, 1, stride=2)

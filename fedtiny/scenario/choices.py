@@ -13,6 +13,10 @@ from fedtiny.datasets.fashion_mnist import FashionMnist
 from fedtiny.datasets.npz import Npz
 from fedtiny.datasets.partition import AnyPartition
 from fedtiny.datasets.synthetic import Synthetic
+from fedtiny.datasets.text import Text
+from fedtiny.models.char_lstm import CharLstm
+from fedtiny.models.efficientnet_lite0 import EfficientNetLite0
+from fedtiny.models.keyword_cnn import KeywordCnn
 from fedtiny.models.linear import Linear
 from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
 from fedtiny.models.mobilenet_v2 import MobileNetV2
@@ -31,6 +35,8 @@ from fedtiny.updates.tinytl import Bias, TinyTL
 AnyModel = Annotated[
     Linear
     | SmallCnn
+    | KeywordCnn
+    | CharLstm
     | ProxylessNasMobile
     | MobileNetV2
     | McuNet5Fps
@@ -44,7 +50,8 @@ AnyData = Annotated[
     Digits
     | FashionMnist
     | Synthetic
-    | Npz,
+    | Npz
+    | Text,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

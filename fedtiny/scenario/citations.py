@@ -44,6 +44,17 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "@inproceedings{lin2022ondevice, title={On-Device Training Under 256KB Memory}, author={Lin, Ji and Zhu, Ligeng and Chen, "
         "Wei-Ming and Wang, Wei-Chen and Gan, Chuang and Han, Song}, booktitle={NeurIPS}, year={2022}}",
     ),
+    "caldas2018leaf": (
+        "S. Caldas et al. LEAF: A Benchmark for Federated Settings. arXiv 1812.01097, 2018.",
+        "@misc{caldas2018leaf, title={LEAF: A Benchmark for Federated Settings}, author={Caldas, Sebastian and others}, year={2018}, "
+        "eprint={1812.01097}, archivePrefix={arXiv}}",
+    ),
+    "choi2019temporal": (
+        "S. Choi et al. Temporal Convolution for Real-time Keyword Spotting on Mobile Devices. Interspeech 2019.",
+        "@inproceedings{choi2019temporal, title={Temporal Convolution for Real-time Keyword Spotting on Mobile Devices}, author={Choi, "
+        "Seungwoo and Seo, Seokjun and Shin, Beomjun and Byun, Hyeongmin and Kersner, Martin and Kim, Beomsu and Kim, Dongyoung and Ha, "
+        "Sungjoo}, booktitle={Interspeech}, year={2019}}",
+    ),
     "xiao2017fashion": (
         "H. Xiao, K. Rasul, R. Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms. "
         "arXiv 1708.07747, 2017.",
@@ -66,6 +77,8 @@ _USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("model", "mobilenet_v2_w035"): ("lin2022ondevice", "model mobilenet_v2_w035"),
     ("model", "mcunet_5fps"): ("lin2022ondevice", "model mcunet_5fps"),
     ("model", "proxylessnas_w03"): ("lin2022ondevice", "model proxylessnas_w03"),
+    ("model", "char_lstm"): ("caldas2018leaf", "model char_lstm"),
+    ("model", "keyword_cnn"): ("choi2019temporal", "model keyword_cnn"),
     ("data", "fashion_mnist"): ("xiao2017fashion", "data fashion_mnist"),
     ("data", "digits"): ("alpaydin1998digits", "data digits"),
 }

@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from fedtiny.datasets.npz import file_digest
+from fedtiny.datasets.text import corpus_digest, corpus_files
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
 from fedtiny.models.given_network import given_network
 from fedtiny.parts import Part
@@ -211,15 +212,17 @@ def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
         allowed = keys_at(scenario_schema(), plain, (part,))
         if isinstance(below, dict) and isinstance(below.get(key), str) and key in allowed:
             file = (folder / Path(below[key]).expanduser()).resolve()
-            found = {digest: _digest(file, below.get(digest), (part, key))} if digest in allowed else {}
+            several = below.get("kind") == "text"
+            found = {digest: _digest(file, below.get(digest), (part, key), several=several)} if digest in allowed else {}
             plain = {**plain, part: {**below, key: str(file), **found}}
     return plain
 
 
-def _digest(file: Path, expected: object, path: KeyPath) -> str:
-    if not file.is_file():
+def _digest(file: Path, expected: object, path: KeyPath, *, several: bool) -> str:
+    """The SHA-256 of a file, or of `several`: those of a folder or pattern."""
+    if not (corpus_files(file) if several else file.is_file()):
         raise ScenarioError(f"there is no file {file}: a relative path counts from the scenario's folder", path)
-    found = file_digest(file)
+    found = corpus_digest(file) if several else file_digest(file)
     if expected is not None and expected != found:
         raise ScenarioError(f"{file} has SHA-256 {found}, but the scenario says {expected}: it is not the same file", path)
     return found

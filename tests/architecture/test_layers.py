@@ -15,7 +15,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["participation", "preparation", "flower_app", "recording", "experiment"],
+    ["inputs", "participation", "preparation", "flower_app", "recording", "experiment"],
     ("sweeps", "deployment"),
     ["cli", "__main__", "__init__"],
 ]
