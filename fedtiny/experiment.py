@@ -193,6 +193,7 @@ def _notes(world: World, history: _History) -> list[str]:
     notes = [f"Data: {world.source}"]
     if scenario.model.pretrained is not None:
         notes.append("The network was pre-trained before time 0, which is free in virtual time, bytes and joules.")
+    notes.extend(world.notes)
     excluded = len(world.participants) - len(world.included)
     if excluded:
         notes.append(f"Training does not fit {excluded} of {len(world.participants)} devices; they and their data take no part.")

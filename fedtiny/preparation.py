@@ -7,7 +7,6 @@ Infeasible work ends here, before it starts. `blueprint` needs no data and answe
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,7 +15,8 @@ from torch import nn
 
 from fedtiny.costs.memory import MemoryLedger, tinytl_memory
 from fedtiny.datasets.base import Dataset, DatasetFacts
-from fedtiny.design.pretraining import Shares, load_values, pretrain, pretrained_values, shares_of
+from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, shares_of
+from fedtiny.design.transfer import put_back, tensors_of, transfer
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.fleet import Traits, traits
 from fedtiny.inputs import check_inputs
@@ -59,6 +59,8 @@ class World:
     test: Examples
     participants: list[Participant]
     source: str
+    notes: tuple[str, ...] = ()
+    """Sentences on where the initial values come from, for the report."""
 
     @property
     def included(self) -> list[Participant]:
@@ -115,7 +117,7 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     decide(scenario, participants)
     dtype = dtype_of(scenario.training.precision)
     train = _examples(dataset.train_inputs, dataset.train_targets, dtype)
-    _initial_values(plans, dataset, train, shares, progress)
+    notes = _initial_values(plans, dataset, train, shares, progress)
     return World(
         blueprint=plans,
         flat=FlatNetwork(plans.network, _layout(plans)),
@@ -123,6 +125,7 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
         test=_examples(dataset.test_inputs, dataset.test_targets, dtype),
         participants=participants,
         source=dataset.source,
+        notes=notes,
     )
 
 
@@ -166,23 +169,38 @@ def training_ledger(plans: Blueprint, batch_size: int) -> MemoryLedger:
     )
 
 
-def _initial_values(plans: Blueprint, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None) -> None:
-    recipe = plans.scenario.model.pretrained
-    if isinstance(recipe, str):
-        load_values(plans.network, Path(recipe))
-    elif isinstance(recipe, Pretraining):
-        identity = {
-            "model": plans.scenario.model.to_plain(),
-            "lite_residual": any(layer.section == "lite_residual" for layer in plans.summary.layers),
-            "data": dataset.identity,
-            "classes": plans.facts.classes,
-            "seed": plans.scenario.seed,
-            "precision": plans.scenario.training.precision,
-        }
-        if _is_pinned(plans.scenario.model):
-            pretrained_values(plans.network, identity, lambda: _pretrain(plans, train, shares, recipe, progress))
-        else:
-            _pretrain(plans, train, shares, recipe, progress)
+def _initial_values(
+    plans: Blueprint, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None
+) -> tuple[str, ...]:
+    model, network = plans.scenario.model, plans.network
+    if isinstance(model.pretrained, str):
+        return transfer(network, plans.summary, model.pretrained)
+    if model.pretrained is None:
+        return ()
+    notes = transfer(network, plans.summary, IMAGENET) if model.has_imagenet_weights else ()
+    if not model.pretrained.new_head:
+        _pretrained(plans, model.pretrained, dataset, train, shares, progress)
+        return notes
+    with put_back(network, tensors_of(plans.summary, "head")):
+        _pretrained(plans, model.pretrained, dataset, train, shares, progress)
+    return (*notes, "The head is new: pre-training's own was put away (new_head).")
+
+
+def _pretrained(
+    plans: Blueprint, recipe: Pretraining, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None
+) -> None:
+    identity = {
+        "model": plans.scenario.model.to_plain(),
+        "lite_residual": any(layer.section == "lite_residual" for layer in plans.summary.layers),
+        "data": dataset.identity,
+        "classes": plans.facts.classes,
+        "seed": plans.scenario.seed,
+        "precision": plans.scenario.training.precision,
+    }
+    if _is_pinned(plans.scenario.model):
+        pretrained_values(plans.network, identity, lambda: _pretrain(plans, train, shares, recipe, progress))
+    else:
+        _pretrain(plans, train, shares, recipe, progress)
 
 
 def _is_pinned(model: Model) -> bool:

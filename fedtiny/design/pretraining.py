@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from fedtiny.datasets.base import Dataset
 from fedtiny.datasets.cache import cache_folder
+from fedtiny.design.transfer import fill, read_checkpoint
 from fedtiny.errors import DataError, ModelError
 from fedtiny.models.base import Pretraining
 from fedtiny.models.folding import batch_normalized_twin, estimate_statistics, fold, is_folded
@@ -145,23 +145,9 @@ def pretrained_values(
 
 
 def load_values(network: nn.Module, path: Path) -> None:
-    """Fills a network in place from a .safetensors file. Raises ModelError if it is not there or does not fit."""
-    try:
-        values = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{path} cannot be read as safetensors ({error}): write one with `fedtiny pretrain SCENARIO --out FILE`"
-        ) from error
+    """Fills a network in place with all the values of a .safetensors file. Raises ModelError if it is not there or does not fit."""
     own = network.state_dict()
-    wrong = [name for name in own.keys() | values.keys() if name not in own.keys() & values.keys() or own[name].shape != values[name].shape]
-    if wrong:
-        raise ModelError(
-            f"{path} does not fit the network: {len(wrong)} tensors differ, among them {sorted(wrong)[:3]}; "
-            "the checkpoint must come from the same model, input size, classes and lite_residual"
-        )
-    with torch.no_grad():
-        for name, value in values.items():
-            own[name].copy_(value)
+    fill(own, read_checkpoint(path), own.keys(), str(path))
 
 
 def save_values(network: nn.Module, path: Path) -> None:

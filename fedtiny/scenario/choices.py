@@ -42,6 +42,7 @@ AnyModel = Annotated[
     | McuNet5Fps
     | MobileNetV2W035
     | ProxylessNasW03
+    | EfficientNetLite0
     | PythonNetwork,
     Field(discriminator="kind"),
 ]  # fmt: skip

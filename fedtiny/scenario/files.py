@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from fedtiny.datasets.npz import file_digest
 from fedtiny.datasets.text import corpus_digest, corpus_files
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
+from fedtiny.models.base import IMAGENET
 from fedtiny.models.given_network import given_network
 from fedtiny.parts import Part
 from fedtiny.scenario.allowed import keys_at, with_kinds
@@ -29,6 +30,7 @@ from fedtiny.scenario.schema import Scenario
 from fedtiny.scenario.tree import MOST_BYTES, KeyPath, SourceMap, Tree, dump_tree, parse_tree
 
 _FILES: Final = (("data", "path", "sha256"), ("model", "path", "sha256"), ("model", "pretrained", "pretrained_sha256"))
+_NO_FILES: Final = (("pretrained", IMAGENET),)
 """Keys that name files: part, key, and the key for the file's SHA-256."""
 
 
@@ -210,7 +212,7 @@ def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
     for part, key, digest in _FILES:
         below = plain.get(part)
         allowed = keys_at(scenario_schema(), plain, (part,))
-        if isinstance(below, dict) and isinstance(below.get(key), str) and key in allowed:
+        if isinstance(below, dict) and isinstance(below.get(key), str) and (key, below[key]) not in _NO_FILES and key in allowed:
             file = (folder / Path(below[key]).expanduser()).resolve()
             several = below.get("kind") == "text"
             found = {digest: _digest(file, below.get(digest), (part, key), several=several)} if digest in allowed else {}
