@@ -39,6 +39,11 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "author={Sandler, Mark and Howard, Andrew and Zhu, Menglong and Zhmoginov, Andrey and Chen, Liang-Chieh}, booktitle={CVPR}, "
         "year={2018}}",
     ),
+    "tan2019efficientnet": (
+        "M. Tan, Q. V. Le. EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks. ICML 2019.",
+        "@inproceedings{tan2019efficientnet, title={EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks}, "
+        "author={Tan, Mingxing and Le, Quoc V.}, booktitle={ICML}, year={2019}}",
+    ),
     "lin2022ondevice": (
         "J. Lin, L. Zhu, W.-M. Chen, W.-C. Wang, C. Gan, S. Han. On-Device Training Under 256KB Memory. NeurIPS 2022.",
         "@inproceedings{lin2022ondevice, title={On-Device Training Under 256KB Memory}, author={Lin, Ji and Zhu, Ligeng and Chen, "
@@ -79,6 +84,7 @@ _USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("model", "proxylessnas_w03"): ("lin2022ondevice", "model proxylessnas_w03"),
     ("model", "char_lstm"): ("caldas2018leaf", "model char_lstm"),
     ("model", "keyword_cnn"): ("choi2019temporal", "model keyword_cnn"),
+    ("model", "efficientnet_lite0"): ("tan2019efficientnet", "model efficientnet_lite0"),
     ("data", "fashion_mnist"): ("xiao2017fashion", "data fashion_mnist"),
     ("data", "digits"): ("alpaydin1998digits", "data digits"),
 }
