@@ -34,71 +34,79 @@ Citation: Cai, Gan, Zhu, Han: TinyTL: Reduce Memory, Not Parameters for Efficien
 2007.11622, sections 3.1 and 4.1; the accounting is that of the authors' program (mit-han-lab/tinyml, tinytl, memory profiler).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from fedtiny.costs.ledger import Ledger, Moment
 from fedtiny.models.summary import LayerFacts, ModelSummary
 from fedtiny.updates.plan import UpdatePlan, trained_share
 
 ACCOUNTING: Final = "tinytl"
 """Name of this accounting in scenarios and outputs."""
 
-_TRAINABLE_BYTES = 4
-
 
 @dataclass(frozen=True)
 class MemoryLedger:
-    """What training takes, item by item, in bytes for the whole batch; the items add up to `total_bytes`."""
+    """What training takes, item by item, in bytes for the whole batch, and the two figures per sample of the tables."""
 
-    batch_size: int
-    """Samples in a batch."""
-    trainable_parameters: int
-    """Parameters that train."""
-    frozen_parameters: int
-    """Parameters that do not train."""
-    saved_activations: int
-    """What is kept for the backward pass when the peak is reached."""
-    transient_activations: int
-    """Input and output of the layer that computes at the peak."""
-    residual_activations: int
-    """The input of the block around that layer, kept for its shortcut."""
-    client_vectors: int
-    """Vectors that the strategy keeps on the device, such as the own gradient sums of delayed gradient averaging."""
-    peak_layer: str
-    """The layer that computes when the peak is reached."""
+    ledger: Ledger
+    """The items at the peak and at every layer of the forward pass; the published accounting has no backward pass."""
     peak_bytes_per_sample: int
     """Activations at the peak for one sample, rounded up to a byte."""
     saved_bytes_per_sample: int
     """All that is kept for the backward pass of one sample when the forward pass ends, rounded up to a byte."""
 
     @property
+    def batch_size(self) -> int:
+        """Samples in a batch."""
+        return self.ledger.batch_size
+
+    @property
+    def items(self) -> Mapping[str, int]:
+        """The items by name, in bytes; they add up to `total_bytes`."""
+        return self.ledger.items
+
+    @property
+    def peak_layer(self) -> str:
+        """The layer that computes when the peak is reached."""
+        return self.ledger.peak_layer
+
+    @property
+    def saved_activations(self) -> int:
+        """What is kept for the backward pass when the peak is reached."""
+        return self.items["saved_activations"]
+
+    @property
+    def transient_activations(self) -> int:
+        """Input and output of the layer that computes at the peak."""
+        return self.items["transient_activations"]
+
+    @property
+    def residual_activations(self) -> int:
+        """The input of the block around that layer, kept for its shortcut."""
+        return self.items["residual_activations"]
+
+    @property
+    def client_vectors(self) -> int:
+        """Vectors that the strategy keeps on the device, such as the own gradient sums of delayed gradient averaging."""
+        return self.items["client_vectors"]
+
+    @property
     def parameter_bytes(self) -> int:
         """Trainable and frozen parameters."""
-        return self.trainable_parameters + self.frozen_parameters
+        return self.ledger.parameter_bytes
 
     @property
     def activation_bytes(self) -> int:
         """Activations of the whole batch at the peak."""
-        return self.saved_activations + self.transient_activations + self.residual_activations
+        return self.ledger.activation_bytes
 
     @property
     def total_bytes(self) -> int:
         """All items together: what has to fit the device's memory."""
-        return self.parameter_bytes + self.activation_bytes + self.client_vectors
-
-    @property
-    def items(self) -> dict[str, int]:
-        """The items by name, in bytes; they add up to `total_bytes`."""
-        return {
-            "trainable_parameters": self.trainable_parameters,
-            "frozen_parameters": self.frozen_parameters,
-            "saved_activations": self.saved_activations,
-            "transient_activations": self.transient_activations,
-            "residual_activations": self.residual_activations,
-            "client_vectors": self.client_vectors,
-        }
+        return self.ledger.total_bytes
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,13 @@ class _Moment:
     def bits(self) -> int:
         return self.saved_bits + 8 * (self.transient + self.residual)
 
+    def items(self, batch_size: int) -> dict[str, int]:
+        return {
+            "saved_activations": _whole_bytes(self.saved_bits * batch_size),
+            "transient_activations": self.transient * batch_size,
+            "residual_activations": self.residual * batch_size,
+        }
+
 
 def tinytl_memory(
     summary: ModelSummary,
@@ -121,44 +136,47 @@ def tinytl_memory(
     batch_size: int,
     *,
     frozen_bits: int = 8,
+    trainable_bits: int = 32,
     activation_bits: int = 32,
     client_vectors: int = 0,
     vector_element_bytes: int = 4,
 ) -> MemoryLedger:
     """The memory that training the parameters of `plan` takes on a batch.
 
-    `frozen_bits` is the width of a frozen parameter (32: not quantised), `activation_bits` that of an activation element, a
-    multiple of 8. `client_vectors` is the number of vectors as long as the trainable parameters that a strategy keeps on
-    the device, with `vector_element_bytes` per element: delayed gradient averaging keeps ceil(delay / local steps) own
-    gradient sums and one accumulator. TinyTL's tables have none.
+    `frozen_bits` is the width of a frozen parameter (32: not quantised), `trainable_bits` and `activation_bits` are those of a
+    trained one and of an activation element, multiples of 8 (64: training in float64). `client_vectors` is the number of vectors
+    as long as the trainable parameters that a strategy keeps on the device, with `vector_element_bytes` per element: delayed
+    gradient averaging keeps ceil(delay / local steps) own gradient sums and one accumulator. TinyTL's tables have none.
 
     Raises ValueError where a count is out of range.
     """
-    _check(batch_size, frozen_bits, activation_bits, client_vectors)
+    _check(batch_size, frozen_bits, {"trained parameters": trainable_bits, "activations": activation_bits}, client_vectors)
     trainable, frozen = _elements(summary, plan)
-    moments = list(_moments(summary, plan, activation_bits // 8))
-    peak = max(moments[:-1], key=lambda moment: moment.bits)
-    return MemoryLedger(
+    *layers, end = _moments(summary, plan, activation_bits // 8)
+    parameters = {
+        "trainable_parameters": trainable_bits // 8 * trainable,
+        "frozen_parameters": _whole_bytes(frozen_bits * frozen),
+    }
+    vectors = {"client_vectors": client_vectors * vector_element_bytes * trainable}
+    peak = max(layers, key=lambda moment: moment.bits)
+    ledger = Ledger(
+        accounting=ACCOUNTING,
         batch_size=batch_size,
-        trainable_parameters=_TRAINABLE_BYTES * trainable,
-        frozen_parameters=_whole_bytes(frozen_bits * frozen),
-        saved_activations=_whole_bytes(peak.saved_bits * batch_size),
-        transient_activations=peak.transient * batch_size,
-        residual_activations=peak.residual * batch_size,
-        client_vectors=client_vectors * vector_element_bytes * trainable,
+        items={**parameters, **peak.items(batch_size), **vectors},
         peak_layer=peak.layer,
-        peak_bytes_per_sample=_whole_bytes(peak.bits),
-        saved_bytes_per_sample=_whole_bytes(moments[-1].saved_bits),
+        moments=tuple(Moment(layer.layer, "forward", {**parameters, **layer.items(batch_size), **vectors}) for layer in layers),
     )
+    return MemoryLedger(ledger, _whole_bytes(peak.bits), _whole_bytes(end.saved_bits))
 
 
-def _check(batch_size: int, frozen_bits: int, activation_bits: int, client_vectors: int) -> None:
+def _check(batch_size: int, frozen_bits: int, widths: Mapping[str, int], client_vectors: int) -> None:
     if batch_size < 1:
         raise ValueError(f"a batch has at least 1 sample, not {batch_size}")
     if not 1 <= frozen_bits <= 32:
         raise ValueError(f"a frozen parameter takes 1 to 32 bits, not {frozen_bits}")
-    if activation_bits < 8 or activation_bits % 8:
-        raise ValueError(f"an activation element takes whole bytes: 8, 16, 32 or 64 bits, not {activation_bits}")
+    for what, bits in widths.items():
+        if bits < 8 or bits % 8:
+            raise ValueError(f"{what} take whole bytes: 8, 16, 32 or 64 bits, not {bits}")
     if client_vectors < 0:
         raise ValueError(f"a device holds 0 or more vectors of a strategy, not {client_vectors}")
 
