@@ -76,7 +76,7 @@ def memory_needs(participants: Sequence[Participant], scheme: str) -> list[Memor
             scheme=scheme,
             budget=int(device.device.memory),
             total_bytes=ledger.total_bytes,
-            items=ledger.items,
+            items=dict(ledger.items),
             fits=participant.fits,
         )
     return [needs[group] for group in sorted(needs)]
