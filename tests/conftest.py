@@ -270,3 +270,49 @@ def quadratics(tmp_path: Path) -> Callable[..., Federation]:
 def clock(quadratics: Callable[..., Federation]) -> Federation:
     """Two clients whose learning takes no host time to speak of, to measure virtual time with."""
     return quadratics([1.0, 1.0], [0.0, 1.0], [0.0, 0.0], start=1.0)
+
+
+@dataclass(frozen=True)
+class QuantizedPair:
+    """A folded MCUNet with values of no particular kind, and its int8 network; both in float64, for inputs (n, 3, 32, 32)."""
+
+    real: Any
+    integer: Any
+
+    def images(self, count: int, *, seed: int = 2) -> Any:
+        import torch
+
+        return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def quantize(self, examples: int = 24) -> None:
+        """Fills the int8 network anew from the folded one."""
+        from fedtiny.design.quantization import quantize
+
+        quantize(self.real, self.integer, self.images(examples))
+
+
+@pytest.fixture
+def quantized_pair() -> QuantizedPair:
+    import torch
+    from torch import nn
+
+    from fedtiny.models.folding import batch_normalized_twin, estimate_statistics, fold
+    from fedtiny.models.mcunet import McuNet5Fps
+
+    stated = {"kind": "mcunet_5fps", "normalization": "folded"}
+    models = [McuNet5Fps.model_validate(part) for part in (stated, {**stated, "quantization": {"kind": "int8"}})]
+    generator = torch.Generator().manual_seed(3)
+    real, integer = (
+        model.build((3, 32, 32), 5, lite_residual=False, generator=torch.Generator().manual_seed(1)).double() for model in models
+    )
+    pair = QuantizedPair(real, integer)
+    twin = batch_normalized_twin(real)
+    with torch.no_grad():
+        for module in twin.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5, generator=generator)
+                module.bias.normal_(0, 0.3, generator=generator)
+    estimate_statistics(twin, [pair.images(8)])
+    fold(twin, real)
+    pair.quantize()
+    return pair

@@ -21,6 +21,7 @@ from fedtiny.models.inverted_bottleneck import InvertedBottleneck
 from fedtiny.models.keyword_cnn import TemporalBlock
 from fedtiny.models.lite_residual import LiteResidual
 from fedtiny.models.operators import Operation, function_operation, module_operation, operator_of
+from fedtiny.models.quantized_network import QuantizedBottleneck
 from fedtiny.models.summary import LayerFacts, ParameterFacts, Role
 
 _FLOPS_PER_MAC = 2
@@ -181,7 +182,7 @@ class _MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _has_shortcut(module: nn.Module) -> bool:
-    return isinstance(module, TemporalBlock) or (isinstance(module, InvertedBottleneck) and module.shortcut)
+    return isinstance(module, TemporalBlock) or (isinstance(module, (InvertedBottleneck, QuantizedBottleneck)) and module.shortcut)
 
 
 def _tensors(value: object) -> list[Tensor]:

@@ -1,9 +1,10 @@
 """What the mobile networks have in common as parts of a scenario: an architecture, and room for lite residual modules."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import nn
 
 from fedtiny.errors import ModelError
@@ -11,6 +12,7 @@ from fedtiny.models.base import Model
 from fedtiny.models.inverted_bottleneck import convolution_unit, folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture
 from fedtiny.models.mobile_network import build_mobile_network
+from fedtiny.models.quantized_network import Int8, build_quantized_network
 
 
 class MobileModel(Model, ABC):
@@ -24,6 +26,14 @@ class MobileModel(Model, ABC):
     normalization: Literal["group", "folded"] = "group"
     """group: weight standardisation and group norm, as TinyTL's networks. folded: convolutions with bias and nothing else, as on
     a microcontroller; pre-training gives them the values of a batch-normalised twin."""
+    quantization: Int8 | None = None
+    """Whether the folded network computes in integers, and which; pre-training is followed by quantisation. Default: it does not."""
+
+    @model_validator(mode="after")
+    def _only_folded_networks_are_quantized(self) -> Self:
+        if self.quantization is not None and self.normalization != "folded":
+            raise ValueError("an int8 network has no norms, they are folded into its convolutions: add normalization: folded")
+        return self
 
     @abstractmethod
     def architecture(self) -> MobileArchitecture:
@@ -31,6 +41,8 @@ class MobileModel(Model, ABC):
 
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
         """The network for inputs (channels, height, width) of any size."""
+        if self.quantization is not None:
+            return build_quantized_network(self.architecture(), input_shape, classes, generator=generator)
         unit = folded_unit if self.normalization == "folded" else convolution_unit
         return build_mobile_network(self.architecture(), input_shape, classes, lite_residual=lite_residual, generator=generator, unit=unit)
 

@@ -11,15 +11,16 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from fedtiny.models.lstm import Lstm
-from fedtiny.models.frozen_batch_normalization import FrozenBatchNormalization
 from fedtiny.models.folded_convolution import FoldedConvolution
+from fedtiny.models.frozen_batch_normalization import FrozenBatchNormalization
+from fedtiny.models.lstm import Lstm
+from fedtiny.models.quantized_convolution import QuantizedConvolution, Requantization
 from fedtiny.models.summary import Operator, RateClass
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 
-_CONVOLUTIONS: Final = (_ConvNd, FoldedConvolution, WeightStandardizedConvolution)
+_CONVOLUTIONS: Final = (_ConvNd, FoldedConvolution, QuantizedConvolution, WeightStandardizedConvolution)
 _NORMALIZATIONS: Final = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase, FrozenBatchNormalization)
-_RELUS: Final = (nn.ReLU, nn.ReLU6, nn.LeakyReLU)
+_RELUS: Final = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, Requantization)
 _SMOOTH: Final = (
     *(nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.GELU, nn.ELU, nn.SELU, nn.CELU, nn.Mish, nn.PReLU),
     *(nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.Tanhshrink),
