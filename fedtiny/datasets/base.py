@@ -9,7 +9,7 @@ import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,8 @@ class Data(Part):
     """Repeat a single channel, or average several to 1; left out: as they are."""
     train_examples: Count | None = None
     """Train on a random subset of so many examples; left out: all. A smaller subset is part of a larger one."""
+    test_examples: Count | None = None
+    """Evaluate on a random subset of so many test examples, likewise: large networks are evaluated for longer than they train."""
     partition: AnyPartition = Iid()
     """How the training examples are spread over the clients."""
 
@@ -98,21 +100,27 @@ def prepare(
     data: Data, facts: DatasetFacts, train: Examples, test: Examples, streams: Streams, source: str, client_train: Indices | None = None
 ) -> Dataset:
     """The data set that a part asks for, made of the examples as they were found: subset, size, channels."""
-    chosen = _subset(data, len(train.inputs), streams)
+    chosen = _subset("train", data.train_examples, len(train.inputs), streams)
+    tested = _subset("test", data.test_examples, len(test.inputs), streams)
     return Dataset(
         facts=facts,
-        train_inputs=change_images(train.inputs if chosen is None else train.inputs[chosen], data.image_size, data.channels),
-        train_targets=train.targets if chosen is None else train.targets[chosen],
-        test_inputs=change_images(test.inputs, data.image_size, data.channels),
-        test_targets=test.targets,
-        client_train=client_train if client_train is None or chosen is None else client_train[chosen],
+        train_inputs=change_images(_of(train.inputs, chosen), data.image_size, data.channels),
+        train_targets=_of(train.targets, chosen),
+        test_inputs=change_images(_of(test.inputs, tested), data.image_size, data.channels),
+        test_targets=_of(test.targets, tested),
+        client_train=None if client_train is None else _of(client_train, chosen),
         source=source,
     )
 
 
-def _subset(data: Data, available: int, streams: Streams) -> Indices | None:
-    if data.train_examples is None:
+def _of(values: NDArray[Any], chosen: Indices | None) -> NDArray[Any]:
+    return values if chosen is None else values[chosen]
+
+
+def _subset(part: Literal["train", "test"], wanted: int | None, available: int, streams: Streams) -> Indices | None:
+    if wanted is None:
         return None
-    if data.train_examples > available:
-        raise DataError(f"train_examples is {data.train_examples}, but there are {available} training examples: lower it or leave it out")
-    return np.sort(streams.numpy("data", "subset").permutation(available)[: data.train_examples])
+    if wanted > available:
+        raise DataError(f"{part}_examples is {wanted}, but there are {available} of them: lower it or leave it out")
+    path = ("data", "subset") if part == "train" else ("data", "test subset")
+    return np.sort(streams.numpy(*path).permutation(available)[:wanted])

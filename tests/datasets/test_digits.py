@@ -83,6 +83,21 @@ def test_a_subset_is_random_and_nested():
     assert images(100, 0) != images(100, 1)
 
 
+def test_a_subset_of_the_test_examples_is_random_and_nested_and_changes_no_training_example():
+    everything = rows(DIGITS.test_inputs, DIGITS.test_targets)
+
+    def images(examples: int, seed: int) -> set[tuple[float, ...]]:
+        loaded = Digits(test_examples=examples).load(Streams(seed))
+        assert rows(loaded.train_inputs, loaded.train_targets) == rows(DIGITS.train_inputs, DIGITS.train_targets)
+        return set(rows(loaded.test_inputs, loaded.test_targets))
+
+    assert len(images(50, 0)) == 50
+    assert images(50, 0) < images(100, 0) < set(everything)
+    assert images(50, 0) != images(50, 1)
+
+
 def test_a_subset_larger_than_the_data_is_refused():
-    with pytest.raises(DataError, match="train_examples is 1438, but there are 1437 training examples: lower it or leave it out"):
+    with pytest.raises(DataError, match="test_examples is 361, but there are 360 of them"):
+        Digits(test_examples=361).load(Streams(0))
+    with pytest.raises(DataError, match="train_examples is 1438, but there are 1437 of them: lower it or leave it out"):
         Digits(train_examples=1438).load(Streams(0))

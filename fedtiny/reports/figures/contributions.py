@@ -23,7 +23,7 @@ _SMALLEST: Final = 0.1
 
 @style.paper()
 def draw(biases: Mapping[int, float], weights: Mapping[int, Mapping[float, float]], depth: int, chosen: Mapping[int, float]) -> Figure:
-    """Gains as shares of examples: `biases` by depth k, `weights` by layer and share; `depth` and `chosen` (layer -> share) are a scheme."""
+    """Gains as shares of examples, `biases` by depth k, `weights` by layer and share; `depth` and `chosen` (layer -> share): a scheme."""
     figure = style.new_figure(style.TWO_COLUMNS, _HEIGHT)
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
     _draw_biases(left, biases, depth)
