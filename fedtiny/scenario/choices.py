@@ -30,6 +30,7 @@ from fedtiny.training.optimizer import Optimizer
 from fedtiny.updates.full import Full
 from fedtiny.updates.last import Last
 from fedtiny.updates.norm_last import NormLast
+from fedtiny.updates.sparse import Sparse
 from fedtiny.updates.tinytl import Bias, TinyTL
 
 AnyModel = Annotated[
@@ -61,7 +62,8 @@ AnyUpdate = Annotated[
     | Last
     | NormLast
     | Bias
-    | TinyTL,
+    | TinyTL
+    | Sparse,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -77,6 +77,7 @@ _USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("strategy", "fedavg"): ("mcmahan2017fedavg", "strategy fedavg"),
     ("strategy", "dga"): ("zhu2021dga", "strategy dga"),
     ("update", "tinytl"): ("cai2020tinytl", "update tinytl, memory accounting"),
+    ("update", "sparse"): ("lin2022ondevice", "update sparse"),
     ("model", "proxylessnas_mobile"): ("cai2019proxylessnas", "model proxylessnas_mobile"),
     ("model", "mobilenet_v2"): ("sandler2018mobilenetv2", "model mobilenet_v2"),
     ("model", "mobilenet_v2_w035"): ("lin2022ondevice", "model mobilenet_v2_w035"),
@@ -96,5 +97,6 @@ def citations_of(scenario: Scenario) -> list[Citation]:
     for family in ("strategy", "update", "model", "data"):
         key_and_reason = _USED_BY.get((family, getattr(scenario, family).kind))
         if key_and_reason is not None:
-            used[key_and_reason[0]] = key_and_reason[1]
+            key, reason = key_and_reason
+            used[key] = reason if used.get(key, "") in reason else f"{used[key]}, {reason}"
     return [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]

@@ -4,7 +4,8 @@ Reading is safe: only texts, numbers, true/false, null, lists and mappings; the 
 expanded, so a file that blows up through aliases ("a YAML bomb") ends at once. Limits: 1 MB, 40 levels, 100 000 values
 counted after aliases are expanded.
 
-Two things differ from YAML 1.1 as PyYAML reads it: `1e-3` is a number, as in YAML 1.2, and a date stays a text.
+Three things differ from YAML 1.1 as PyYAML reads it: `1e-3` is a number, as in YAML 1.2, a date stays a text, and a key that is a
+whole number, such as that of a layer, is the text of it.
 """
 
 import math
@@ -195,7 +196,7 @@ def _pairs(node: yaml.MappingNode, place: _Place) -> dict[str, tuple[yaml.Node, 
                     raise ScenarioError(f"{place(key.start_mark)}: '<<' merges mappings only")
                 merged.update(_pairs(source, place))
             continue
-        if key.tag != f"{_TAG}str":
+        if key.tag not in (f"{_TAG}str", f"{_TAG}int"):
             raise ScenarioError(f"{place(key.start_mark)}: a key must be text, found {_shown(key)}: put it in quotes if it is meant")
         if key.value in own:
             first = place(own[key.value][0].start_mark)

@@ -44,6 +44,10 @@ def test_a_date_stays_a_text():
     assert plain("name: 2026-01-31") == {"name": "2026-01-31"}
 
 
+def test_a_key_that_is_a_whole_number_is_the_text_of_it():
+    assert plain("{23: 0.5, 07: 1}") == {"23": 0.5, "07": 1}
+
+
 def test_merged_mappings_give_way_to_own_keys_and_to_earlier_ones():
     text = "a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b], y: 3}\n"
     assert plain(text)["c"] == yaml.safe_load(text)["c"] == {"x": 1, "y": 3, "z": 2}
@@ -73,7 +77,7 @@ def test_without_lines_every_place_is_the_name():
         ("a: [1, 2\n", "s.yaml:2: not valid YAML"),
         ("a: 1\n\tb: 2\n", "YAML indents with spaces, not tabs"),
         ("a: 1\n---\nb: 2\n", "s.yaml:2: not valid YAML"),
-        ("1: a\n", "s.yaml:1: a key must be text, found '1'"),
+        ("1.5: a\n", "s.yaml:1: a key must be text, found '1.5'"),
         ("no: a\n", "s.yaml:1: a key must be text, found 'no'"),
         ("[a]: 1\n", "a key must be text, found a list"),
         ("a: !!python/object:os.system {}\n", "the tag !python/object:os.system cannot be used"),
