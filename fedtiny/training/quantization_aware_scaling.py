@@ -1,0 +1,88 @@
+"""Quantization-aware scaling (QAS): gradients of an int8 network in the proportion that they have in the real one.
+
+A weight W is held as W / s_W and a bias b as b / (s_W s_x), so their gradients are s_W and s_W s_x times those of W and b, and the
+ratio of weight to gradient is off by s^-2, differently in every channel. QAS multiplies
+
+    gradient of a weight by s_W^-2,    gradient of a bias by (s_W s_x)^-2
+
+and SGD then moves W and b, before rounding, exactly as in the real network. No hyper-parameter; the head is real and untouched.
+Lin et al.: On-Device Training Under 256KB Memory, NeurIPS 2022, arXiv 2206.15472, section 2.1, equation 4.
+
+What a device keeps between steps is either float master values, which only the forward pass rounds (the authors' released
+simulator), or integers, rounded after every step (their paper). Stochastic rounding, ours, goes up with the probability of
+the fraction that it drops, so that steps of less than half an integer count on average.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from fedtiny.models.quantized_network import parameter_scales, quantized_convolutions
+from fedtiny.parts import Part
+from fedtiny.updates.layout import Layout
+
+_INT8: Final = (-128.0, 127.0)
+_INT32: Final = (-(2.0**31), 2.0**31 - 1)
+_REAL: Final = (-np.inf, np.inf)
+
+
+class QuantizedTraining(Part):
+    """How an int8 network is trained."""
+
+    scaling: Literal["qas", "none"] = "qas"
+    """qas: quantization-aware scaling of the gradients. none: gradients with respect to the integers, as they are."""
+    storage: Literal["float_master", "int8"] = "float_master"
+    """float_master: devices keep real master values. int8: they keep integers; what they receive and every step is rounded."""
+    rounding: Literal["nearest", "stochastic"] = "nearest"
+    """How integers are stored: to the nearest, or up with the probability of the fraction. For storage: int8."""
+
+    @model_validator(mode="after")
+    def _only_integers_are_rounded(self) -> Self:
+        if self.rounding == "stochastic" and self.storage == "float_master":
+            raise ValueError("master values are not rounded when they are stored: add storage: int8, or leave out rounding: stochastic")
+        return self
+
+
+def gradient_factors(network: nn.Module, layout: Layout) -> Tensor:
+    """What QAS multiplies each element of the flat gradient by, shape (trainable elements,); 1 for real parameters."""
+    scales = parameter_scales(network)
+    parts = [torch.ones(0, dtype=next(network.parameters()).dtype)]
+    for tensor in layout.tensors:
+        scale = scales.get(tensor.name, parts[0].new_ones(()))
+        whole = scale.pow(-2).expand(tensor.shape).reshape(-1)
+        parts.append(whole[torch.from_numpy(tensor.positions())])
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class IntegerStorage:
+    """What a device can keep of each trainable element, shape (trainable elements,): from `lowest` to `highest`, infinite if real."""
+
+    lowest: Tensor
+    highest: Tensor
+    integers: Tensor
+    """Positions of the elements that are integers."""
+    rounding: Literal["nearest", "stochastic"]
+
+    def store(self, weights: Tensor, generator: np.random.Generator) -> None:
+        """Rounds and clamps in place what is integer; `generator` is drawn from for stochastic rounding only."""
+        values = weights[self.integers]
+        if self.rounding == "nearest":
+            values.round_()
+        else:
+            values.add_(torch.from_numpy(generator.random(len(values))).to(values.dtype)).floor_()
+        weights[self.integers] = values.clamp_(self.lowest[self.integers], self.highest[self.integers])
+
+
+def integer_storage(network: nn.Module, layout: Layout, rounding: Literal["nearest", "stochastic"]) -> IntegerStorage:
+    """The storage of an int8 network: weights in 8 bits, biases in 32, the head real."""
+    ranges = {
+        f"{path}.{name}": limits for path, _ in quantized_convolutions(network) for name, limits in (("weight", _INT8), ("bias", _INT32))
+    }
+    limits = np.concatenate([np.zeros((0, 2)), *(np.tile(ranges.get(one.name, _REAL), (one.elements, 1)) for one in layout.tensors)])
+    lowest, highest = torch.from_numpy(limits).to(next(network.parameters()).dtype).unbind(1)
+    return IntegerStorage(lowest, highest, torch.from_numpy(np.flatnonzero(np.isfinite(limits[:, 0]))), rounding)
