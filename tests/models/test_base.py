@@ -4,6 +4,8 @@ from pydantic import ValidationError
 
 from fedtiny.errors import ModelError
 from fedtiny.models.base import Model, Pretraining
+from fedtiny.models.char_lstm import CharLstm
+from fedtiny.models.keyword_cnn import KeywordCnn
 from fedtiny.models.linear import Linear
 from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
 from fedtiny.models.mobilenet_v2 import MobileNetV2
@@ -11,14 +13,23 @@ from fedtiny.models.proxylessnas import ProxylessNasMobile
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.small_cnn import SmallCnn
 
-KINDS = [Linear(), SmallCnn(), ProxylessNasMobile(), MobileNetV2(width=0.5), McuNet5Fps(), MobileNetV2W035(), ProxylessNasW03()]
-WITHOUT_ROOM = [Linear(), SmallCnn(), PythonNetwork(path="net.py", name="Net")]
+KINDS = [
+    Linear(),
+    SmallCnn(),
+    KeywordCnn(),
+    ProxylessNasMobile(),
+    MobileNetV2(width=0.5),
+    McuNet5Fps(),
+    MobileNetV2W035(),
+    ProxylessNasW03(),
+]
+WITHOUT_ROOM = [Linear(), SmallCnn(), KeywordCnn(), CharLstm(), PythonNetwork(path="net.py", name="Net")]
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 64, 64)], ids=str)
 @pytest.mark.parametrize("model", KINDS, ids=lambda model: model.kind)
 def test_every_kind_takes_every_input_and_learns_from_it(model: Model, shape):
-    lite = model.wants_lite_residual(update_trains_lite=model.kind not in ("linear", "small_cnn"))
+    lite = model.wants_lite_residual(update_trains_lite=model.kind not in ("linear", "small_cnn", "keyword_cnn"))
     network = model.build(shape, 7, lite_residual=lite, generator=torch.Generator().manual_seed(1))
     images = torch.rand(2, *shape, generator=torch.Generator().manual_seed(2))
     logits = network(images)
@@ -29,7 +40,7 @@ def test_every_kind_takes_every_input_and_learns_from_it(model: Model, shape):
     assert any(torch.any(gradient != 0) for gradient in gradients)
 
 
-@pytest.mark.parametrize("model", [*KINDS, *WITHOUT_ROOM[2:]], ids=lambda model: model.kind)
+@pytest.mark.parametrize("model", [*KINDS, *WITHOUT_ROOM[3:]], ids=lambda model: model.kind)
 def test_a_model_survives_being_written_and_read(model: Model):
     assert type(model).model_validate(model.to_plain()) == model
 
@@ -61,3 +72,8 @@ def test_pretraining_is_stated_or_read_from_a_file():
 def test_pretraining_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         Pretraining.model_validate(wrong)
+
+
+def test_weights_from_imagenet_are_refused_by_kinds_that_have_none_and_not_taken_for_a_file():
+    with pytest.raises(ValidationError, match="only model efficientnet_lite0 has weights from imagenet"):
+        SmallCnn.model_validate({"kind": "small_cnn", "pretrained": "imagenet"})

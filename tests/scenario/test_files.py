@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fedtiny.datasets.npz import file_digest
+from fedtiny.datasets.text import corpus_digest
 from fedtiny.errors import CatalogError, DataError, InfeasibleError, ModelError, ScenarioError
 from fedtiny.scenario.choices import AnyModel
 from fedtiny.scenario.files import (
@@ -272,10 +273,38 @@ def test_files_are_absolute_and_hashed_relative_to_the_scenario(write, tmp_path,
     assert (scenario.model.path, scenario.model.sha256) == (str(tmp_path / "net.py"), file_digest(tmp_path / "net.py"))
 
 
+TEXT = (("kind: digits", "kind: text\n  path: corpus/*.txt"), ("partition: {kind: dirichlet, alpha: 0.5}", "partition: {kind: natural}"))
+
+
+def test_a_folder_of_texts_is_absolute_and_hashed_as_one(write, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "corpus" / f"{name}.txt").write_text(name * 20)
+    scenario = load_scenario(write(*TEXT), {"data.alphabet": '"\\n eno:tw"'})
+    assert (scenario.data.path, scenario.data.sha256) == (str(tmp_path / "corpus" / "*.txt"), corpus_digest(tmp_path / "corpus"))
+    resolved = write(text=resolved_yaml(scenario), name="resolved.yaml")
+    assert load_scenario(resolved) == scenario
+    (tmp_path / "corpus" / "two.txt").write_text("2" * 20)
+    assert "it is not the same file" in error(resolved)
+
+
+def test_a_pattern_that_no_text_matches_is_refused(write):
+    assert "there is no file" in error(write(*TEXT))
+    assert "a relative path counts from the scenario's folder" in error(write(*TEXT))
+
+
 def test_a_checkpoint_is_absolute_and_hashed(write, tmp_path):
     (tmp_path / "start.safetensors").write_bytes(b"values")
     model = load_scenario(write(("kind: linear", "kind: linear, pretrained: start.safetensors"))).model
     assert (model.pretrained, model.pretrained_sha256) == (str(tmp_path / "start.safetensors"), file_digest(tmp_path / "start.safetensors"))
+
+
+def test_imagenet_is_no_file_and_survives_being_resolved(write):
+    weights = ("kind: linear", "kind: efficientnet_lite0, pretrained: imagenet")
+    first = load_scenario(write(weights)).model
+    again = load_scenario(write(text=resolved_yaml(load_scenario(write(weights))), name="again.yaml")).model
+    assert (first.pretrained, first.pretrained_sha256) == (again.pretrained, again.pretrained_sha256) == ("imagenet", None)
+    assert "only model efficientnet_lite0 has weights from imagenet" in error(write(("kind: linear", "kind: linear, pretrained: imagenet")))
 
 
 def test_a_file_that_changed_since_it_was_hashed_is_refused(write, tmp_path):
