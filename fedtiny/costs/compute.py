@@ -6,6 +6,7 @@ A layer with F multiply-accumulates per sample takes up to three passes over a b
 |---|---|
 | forward | always |
 | dX, the gradient of its input | a parameter of an earlier layer, on a path to this one, trains |
+| the part of dX that goes to a recurrent layer's own earlier states | a parameter of the layer itself trains, be it a bias |
 | dW, the gradient of its weight | its weight (the gamma of a norm) trains; where n of its c input channels train, n / c of a pass |
 
 Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. A product of two activations
@@ -55,8 +56,22 @@ def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[float]:
     weight trains on some of its input channels."""
     has_trained = [any(parameter.name in plan.trainable_names for parameter in layer.parameters) for layer in summary.layers]
     return [
-        _inputs(layer) * any(has_trained[index] for index in layer.upstream) + float(trained_share(layer, plan)) for layer in summary.layers
+        _input_passes(layer, own_trains, any(has_trained[index] for index in layer.upstream)) + float(trained_share(layer, plan))
+        for layer, own_trains in zip(summary.layers, has_trained, strict=True)
     ]
+
+
+def _input_passes(layer: LayerFacts, own_trains: bool, upstream_trains: bool) -> float:
+    if upstream_trains:
+        return _inputs(layer)
+    return _recurrent_share(layer) if own_trains else 0
+
+
+def _recurrent_share(layer: LayerFacts) -> float:
+    """The share of a recurrent layer's weights that multiply its own earlier states, by the name that torch gives them; else 0."""
+    weights = [parameter for parameter in layer.parameters if layer.rate_class == "recurrent" and parameter.role == "weight"]
+    states = sum(parameter.elements for parameter in weights if parameter.name.rpartition(".")[2].startswith("weight_hh"))
+    return states / sum(parameter.elements for parameter in weights) if weights else 0
 
 
 def _inputs(layer: LayerFacts) -> int:
