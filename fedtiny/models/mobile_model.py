@@ -8,7 +8,7 @@ from pydantic import model_validator
 from torch import nn
 
 from fedtiny.errors import ModelError
-from fedtiny.models.base import Model
+from fedtiny.models.base import Model, lite_residual_wanted
 from fedtiny.models.inverted_bottleneck import convolution_unit, folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture
 from fedtiny.models.mobile_network import build_mobile_network
@@ -53,12 +53,7 @@ class MobileModel(Model, ABC):
         """
         if self.normalization == "folded":
             return self._refuse_lite_residual(update_trains_lite)
-        if self.lite_residual is False and update_trains_lite:
-            raise ModelError(
-                f"the update trains lite residual modules, but model {self.kind} says lite_residual: false: "
-                "remove that key or use update: {kind: tinytl, lite_residual: false}"
-            )
-        return self.lite_residual if self.lite_residual is not None else update_trains_lite or self.lite_residual_by_default
+        return lite_residual_wanted(self.kind, self.lite_residual, update_trains_lite, by_default=self.lite_residual_by_default)
 
     def _refuse_lite_residual(self, update_trains_lite: bool) -> bool:
         if self.lite_residual or update_trains_lite:
