@@ -179,18 +179,20 @@ class Sizes(Partition):
 
 
 class Natural(Partition):
-    """The data set itself says whose every example is (`client_train` in an npz file)."""
+    """The data set itself says whose every example is (`client_train` in an npz file; the file that it comes from, in text)."""
 
     kind: Literal["natural"] = "natural"
 
     def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
         """The n-th client has the examples of the n-th smallest number in `client_train`."""
         if client_train is None:
-            raise DataError("this data set does not say whose its examples are: a natural partition needs an npz file with client_train")
+            raise DataError(
+                "this data set does not say whose its examples are: a natural partition needs an npz file with client_train, or kind text"
+            )
         numbers = np.unique(client_train)
         if len(numbers) != clients:
             raise DataError(
-                f"client_train names {len(numbers)} clients, but the fleet has {clients} devices: "
+                f"the data (client_train, or files of text) are those of {len(numbers)} clients, but the fleet has {clients} devices: "
                 f"make the fleet's counts sum to {len(numbers)}"
             )
         return [np.flatnonzero(client_train == number) for number in numbers]

@@ -17,7 +17,8 @@ trains. Here autograd keeps, per sample and time step, with E inputs and H units
 | h_{t-1} | H | W_hh trains |
 | x_t | E | W_ih trains |
 
-so a bias costs the gates (back-propagation through time needs them) but neither states nor inputs.
+so a bias costs the gates (back-propagation through time needs them) but neither states nor inputs. TinyTL's accounting, which
+knows no recurrent layers, counts the inputs only (costs/memory.py says so), so there a bias seems to cost nothing.
 
 Citation: Hochreiter, Schmidhuber: Long Short-Term Memory. Neural Computation 9(8), 1997; with the forget gate of Gers, Schmidhuber,
 Cummins: Learning to Forget. Neural Computation 12(10), 2000.

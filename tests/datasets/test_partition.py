@@ -195,7 +195,7 @@ def test_a_split_that_is_impossible_says_what_to_change(partition, clients, mess
 
 
 def test_a_natural_partition_needs_a_device_for_every_client():
-    with pytest.raises(DataError, match="names 2 clients, but the fleet has 3 devices: make the fleet's counts sum to 2"):
+    with pytest.raises(DataError, match="are those of 2 clients, but the fleet has 3 devices: make the fleet's counts sum to 2"):
         Natural().split(np.zeros(4), 3, Streams(0), np.array([0, 1, 1, 0]))
 
 
