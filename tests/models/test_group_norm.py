@@ -25,3 +25,20 @@ def test_c8_a_batch_norm_would_feel_it():
 
 def test_one_pixel_is_enough():
     assert torch.isfinite(group_norm(8)(torch.ones(1, 8, 1, 1))).all()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("trained", [("bias",), ("weight",), ("weight", "bias")])
+def test_its_parameters_train_where_nothing_below_needs_a_gradient(trained, memory_format):
+    """In the channels-last format torch's own crashes the process."""
+    values = torch.rand(2, 16, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).contiguous(
+        memory_format=memory_format
+    )
+    gradients = []
+    for everything in (True, False):
+        norm = group_norm(16).double().requires_grad_(everything)
+        for name in trained:
+            norm.get_parameter(name).requires_grad_()
+        norm(values.clone().requires_grad_(everything)).square().sum().backward()
+        gradients.append([norm.get_parameter(name).grad for name in trained])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
