@@ -4,28 +4,21 @@ Exit codes: 0 done; 1 the experiment failed; 2 the input is wrong; 130 interrupt
 imported by the command that needs it, so that `fedtiny --help` answers at once.
 """
 
-import json
 import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import click
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from fedtiny.errors import ExperimentError, InputError, ScenarioError
+from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
 
 _RUNS: Final = Path("runs")
 _INTERRUPTED: Final = 130
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
-_WIDTH_IN_FILES: Final = 160
 
 
 def _refuse_resume(resume: bool) -> bool:
@@ -92,11 +85,11 @@ def run(
 
     loaded, sources = load_with_source(scenario, _overrides(sets, seed))
     folder = out or _RUNS / loaded.name
-    with explained(sources), _run_progress(quiet) as progress:
+    with explained(sources), run_progress(quiet) as progress:
         result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code)
     report = write_report([folder], folder)
     if not quiet:
-        _print_table(loaded.name, [summary_row(result.summary)])
+        print_table(loaded.name, [summary_row(result.summary)])
         typer.echo(f"report: {report}")
 
 
@@ -123,11 +116,11 @@ def sweep(
     base, axes = split_sweep(override(read_tree(scenario), _overrides(sets, None)))
     crossed = cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
     folder = out or _RUNS / crossed.name
-    with _sweep_progress(quiet, len(crossed.cells)) as tell, processes(workers or default_workers(len(crossed.cells))) as executor:
+    with sweep_progress(quiet, len(crossed.cells)) as tell, processes(workers or default_workers(len(crossed.cells))) as executor:
         result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell)
     report = write_sweep_report(folder)
     if not quiet:
-        _print_table(crossed.name, cell_rows(result))
+        print_table(crossed.name, cell_rows(result))
         typer.echo(f"report: {report}")
     if "failed" in result.cells["status"].to_pylist():
         raise ExperimentError(f"some cells failed; their folders in {folder / 'cells'} say why, and the same command runs them again")
@@ -177,9 +170,9 @@ def memory(
 
     document = memory_document(model, update, batch_size, input_shape, classes, lite_residual=lite_residual, allow_code=allow_code)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
-        _print_table(f"{document['model']}, batch of {batch_size}, input {input_shape}, accounting {accounting}", memory_rows(document))
+        print_table(f"{document['model']}, batch of {batch_size}, input {input_shape}, accounting {accounting}", memory_rows(document))
 
 
 @app.command(epilog="Example: fedtiny catalog devices raspberry_pi_4 --json")
@@ -193,11 +186,11 @@ def catalog(
     from fedtiny.scenario.tree import dump_tree
 
     if as_json:
-        _print_json(catalog_entry(family, name) if name else catalog_document(family))
+        print_json(catalog_entry(family, name) if name else catalog_document(family))
     elif name:
         typer.echo(dump_tree(catalog_entry(family, name)), nl=False)
     else:
-        _print_table(family, catalog_rows(family))
+        print_table(family, catalog_rows(family))
 
 
 @app.command(epilog="Example: fedtiny schema > scenario.schema.json")
@@ -205,7 +198,7 @@ def schema() -> None:
     """The JSON schema of a scenario, for editors."""
     from fedtiny.scenario.reference import editor_schema
 
-    _print_json(editor_schema())
+    print_json(editor_schema())
 
 
 @app.command(epilog="Example: fedtiny init mine && fedtiny run mine.yaml")
@@ -230,7 +223,7 @@ def pretrain(
     from fedtiny.scenario.files import explained, load_with_source
 
     loaded, sources = load_with_source(scenario, _overrides(sets, seed))
-    with explained(sources), _run_progress(quiet) as progress:
+    with explained(sources), run_progress(quiet) as progress:
         experiment.pretrain(loaded, out, progress=progress, allow_code=allow_code)
     if not quiet:
         typer.echo(f"wrote {out}")
@@ -246,53 +239,3 @@ def _overrides(sets: Sequence[str] | None, seed: int | None) -> list[Any]:
 def _fail(message: str, code: int) -> int:
     typer.echo(f"fedtiny: {message}", err=True)
     return code
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def _print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column == columns[0])
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
-    Console(width=width, highlight=False, markup=False).print(table)
-
-
-@contextmanager
-def _bar(quiet: bool, *more: str) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), *(TextColumn(text) for text in more), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
-        yield bar
-
-
-@contextmanager
-def _run_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
-    with _bar(quiet, "{task.completed}/{task.total}", "{task.fields[more]}") as bar:
-        task = bar.add_task("preparing", total=None, more="")
-
-        def tell(state: Any) -> None:
-            accuracy = "" if state.accuracy is None else f", accuracy {state.accuracy:.3f}"
-            more = f"{state.virtual_time:.1f} s of virtual time{accuracy}" if state.phase == "rounds" else ""
-            bar.update(task, description=state.phase, completed=state.done, total=state.total, more=more)
-
-        yield tell
-
-
-@contextmanager
-def _sweep_progress(quiet: bool, cells: int) -> Iterator[Callable[[Any, Any], None]]:
-    with _bar(quiet, "{task.completed}/{task.total} runs") as bar:
-        task = bar.add_task("sweep", total=cells)
-
-        def tell(cell: Any, outcome: Any) -> None:
-            if outcome.status != "done":
-                where = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
-                reason = outcome.reason.strip().rpartition("\n")[2]  # of a traceback, the error
-                bar.console.print(f"{cell.id} {where}: {outcome.status}: {reason}", markup=False, highlight=False, soft_wrap=True)
-            bar.advance(task)
-
-        yield tell

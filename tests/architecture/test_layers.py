@@ -17,7 +17,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("scenario",),
     ["inputs", "participation", "preparation", "flower_app", "recording", "experiment"],
     ("sweeps", "deployment"),
-    ["cli", "__main__", "__init__"],
+    ["terminal", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
@@ -28,8 +28,8 @@ HEAVY = {
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
     "ray": {"sweeps"},
-    "typer": {"cli"},
-    "rich": {"cli"},
+    "typer": {"terminal", "cli"},
+    "rich": {"terminal"},
     "sklearn": {"datasets"},
 }
 

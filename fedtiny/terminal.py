@@ -1,0 +1,69 @@
+"""What the command line shows on a terminal: tables, JSON, progress bars."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+_WIDTH_IN_FILES: Final = 160
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of texts under a title, a column for every key; wide lines are kept whole where nobody looks at a screen."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=column == columns[0])
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+@contextmanager
+def _bar(quiet: bool, *more: str) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), *(TextColumn(text) for text in more), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+        yield bar
+
+
+@contextmanager
+def run_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """A bar for a run, told of its `experiment.Progress`."""
+    with _bar(quiet, "{task.completed}/{task.total}", "{task.fields[more]}") as bar:
+        task = bar.add_task("preparing", total=None, more="")
+
+        def tell(state: Any) -> None:
+            accuracy = "" if state.accuracy is None else f", accuracy {state.accuracy:.3f}"
+            more = f"{state.virtual_time:.1f} s of virtual time{accuracy}" if state.phase == "rounds" else ""
+            bar.update(task, description=state.phase, completed=state.done, total=state.total, more=more)
+
+        yield tell
+
+
+@contextmanager
+def sweep_progress(quiet: bool, cells: int) -> Iterator[Callable[[Any, Any], None]]:
+    """A bar for a sweep, told of every cell and its outcome; what did not end well is said above it."""
+    with _bar(quiet, "{task.completed}/{task.total} runs") as bar:
+        task = bar.add_task("sweep", total=cells)
+
+        def tell(cell: Any, outcome: Any) -> None:
+            if outcome.status != "done":
+                where = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
+                reason = outcome.reason.strip().rpartition("\n")[2]  # of a traceback, the error
+                bar.console.print(f"{cell.id} {where}: {outcome.status}: {reason}", markup=False, highlight=False, soft_wrap=True)
+            bar.advance(task)
+
+        yield tell
