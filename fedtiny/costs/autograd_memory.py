@@ -122,6 +122,7 @@ class _Gradient:
     """A storage that holds a gradient in flight, and how many hold it."""
 
     size: int
+    view: bool = False
     holders: int = 0
 
 
@@ -149,7 +150,7 @@ class _Flight:
         if before is None:
             self.waiting[place] = gradient
             return self.live
-        if before.holders == 1:
+        if before.holders == 1 and not before.view:
             during = self.live
             self.release(gradient)
             return during
@@ -198,12 +199,13 @@ class _Active:
         holders = Counter(storage for kept in self.kept for storage in kept)
         held = {number for number, storage in enumerate(self.step.storages) if storage.died is None and number not in holders}
         saved = sum(self.sizes[storage] for storage in holders)
-        rest = sum(self.sizes[number] for number in held)
+        # the gradient of the loss, 1, is held like the loss until the end
+        rest = sum(self.sizes[number] for number in held) + self.step.element_bytes
         flight = _Flight()
         last = len(self.step.nodes) - 1
         if not self.edges or not self.edges[last]:
             return
-        flight.waiting[last, 0] = flight.hold(_Gradient(self.step.element_bytes))
+        flight.waiting[last, 0] = flight.hold(_Gradient(0))
         for number in range(last, -1, -1):
             node, edges = self.step.nodes[number], self.edges[number]
             if not edges:
@@ -230,9 +232,10 @@ class _Active:
             edge = node.edges[position]
             assert edge is not None, "only edges that exist are active"
             if edge.temporary is not None:
-                gradient = made.setdefault(edge.temporary, _Gradient(temporaries[edge.temporary]))
+                gradient = made.setdefault(edge.temporary, _Gradient(temporaries[edge.temporary], edge.view))
             elif edge.passed is not None and edge.passed in incoming:
                 gradient = incoming[edge.passed]
+                gradient.view = gradient.view or edge.view
             else:
                 gradient = _Gradient(0)
             outgoing.append((edge, flight.hold(gradient)))

@@ -70,6 +70,8 @@ class EdgeFacts:
     """The temporary that holds it; None where it takes no memory of its own."""
     passed: int | None
     """Which of the node's own incoming gradients it is, unchanged or as a view."""
+    view: bool
+    """Whether it is a view of another tensor: autograd adds nothing to it in place."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 OnOperation = Callable[[str, list[int], list[int]], None]
 """(operation, storages that it read, storages that it returned), by their numbers, in the order of the operations."""
@@ -70,4 +69,9 @@ class StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _tensors(value: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    # torch's own walk through nested values takes ten times as long
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return _tensors([*value.values()])
+    return [tensor for one in value for tensor in _tensors(one)] if isinstance(value, (tuple, list)) else []

@@ -9,6 +9,7 @@ place of every tensor that it wants to keep, so storages die when the program it
 What is not seen: memory that a kernel allocates for itself while it runs, such as the copies of MKL-DNN in other memory layouts.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +46,9 @@ def watch_step(network: nn.Module, name: str, input_shape: Sequence[int]) -> Ste
                 f"a training step of network {name} on inputs {(1, *input_shape)} cannot be watched: {type(problem).__name__}: {problem}"
             ) from problem
     if small.shape() != large.shape():
-        raise ModelError(f"network {name} does other things with a batch of {_BATCHES[0]} than with one of {_BATCHES[1]}: use accounting tinytl")
+        raise ModelError(
+            f"network {name} does other things with a batch of {_BATCHES[0]} than with one of {_BATCHES[1]}: use accounting tinytl"
+        )
     return _facts(network, small, large, [sum(_bytes(one) for one in batch(size)) for size in _BATCHES])
 
 
@@ -106,6 +109,7 @@ class _Node:
     saved: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     incoming: list[int | None] = field(default_factory=list)
     outgoing: list[int | None] = field(default_factory=list)
+    views: list[bool] = field(default_factory=list)
     started: int = 0
     operations: list[tuple[list[int], list[int]]] = field(default_factory=list)
 
@@ -129,6 +133,7 @@ class _Watched:
         self._made: list[int] = []
         self._unpacked: list[_Token] = []
         self._back: _Node | None = None
+        self._over = False
         known = chain(network.parameters(), network.buffers(), self._batch)
         self.storages = StorageWatch(known, self._operation, self._death)
 
@@ -139,7 +144,8 @@ class _Watched:
             forward, self.made_forward = self.clock, len(self.storages.bytes)
             self._collect(loss)
             self._backward(loss)
-        self.died = {number: clock for number, clock in self.died.items() if self.born[number] >= forward or clock < forward}
+            self.died = {number: clock for number, clock in self.died.items() if self.born[number] >= forward or clock < forward}
+            self._over = True
         return self
 
     def shape(self) -> object:
@@ -175,7 +181,8 @@ class _Watched:
             self._made.append(torch._C._autograd._get_sequence_nr())
 
     def _death(self, number: int) -> None:
-        self.died[number] = self.clock - 1
+        if not self._over:
+            self.died[number] = self.clock - 1
 
     def _pack(self, tensor: Tensor) -> _Token:
         number = self.storages.number(tensor)
@@ -198,7 +205,7 @@ class _Watched:
         nodes = sorted(nodes_since(0, loss), key=lambda node: node._sequence_nr())
         collected = []
         for node in nodes:
-            made = next((clock for clock, following in enumerate(self._made) if following > node._sequence_nr()), len(self._made) - 1)
+            made = min(bisect_right(self._made, node._sequence_nr()), len(self._made) - 1)
             one = _Node(node, self.layers[made], made)
             for what in saved_names(node):
                 self._unpacked.clear()
@@ -224,6 +231,7 @@ class _Watched:
 
     def _finish(self, one: _Node, gradients: Sequence[Tensor | None]) -> None:
         one.outgoing = self._numbers(gradients)
+        one.views = [gradient is not None and gradient._is_view() for gradient in gradients]
         self._back = None
 
     def _numbers(self, gradients: Sequence[Tensor | None]) -> list[int | None]:
@@ -244,10 +252,8 @@ def _facts(network: nn.Module, small: _Watched, large: _Watched, batch_bytes: Se
     )
 
 
-def _node_facts(
-    one: _Node, sizes: Sequence[Size], numbers: dict[Node, int], names: dict[int, str], watched: _Watched
-) -> NodeFacts:
-    own = [number for number in range(watched.made_forward, len(sizes)) if one.started <= watched.born.get(number, -1) < one.started + len(one.operations)]
+def _node_facts(one: _Node, sizes: Sequence[Size], numbers: dict[Node, int], names: dict[int, str], watched: _Watched) -> NodeFacts:
+    own = sorted({number for _, returned in one.operations for number in returned if watched.born[number] >= one.started})
     origins = [_made_from(edge, one.operations) for edge in one.outgoing]
     surviving = {edge for edge in one.outgoing if edge is not None}
     temporaries = [
@@ -260,7 +266,7 @@ def _node_facts(
         for number in own
     ]
     edges: list[EdgeFacts | None] = []
-    for (before, slot), gradient in zip(one.node.next_functions, one.outgoing, strict=False):
+    for (before, slot), gradient, view in zip(one.node.next_functions, one.outgoing, one.views, strict=False):
         parameter = names.get(id(getattr(before, "variable", None)))
         if before is None or (before not in numbers and parameter is None):
             edges.append(None)
@@ -272,6 +278,7 @@ def _node_facts(
                 parameter=parameter,
                 temporary=own.index(gradient) if gradient in own else None,
                 passed=one.incoming.index(gradient) if gradient is not None and gradient in one.incoming else None,
+                view=view,
             )
         )
     kept = {number: frozenset().union(*(some for other, some in one.saved if other == number)) for number, _ in one.saved}

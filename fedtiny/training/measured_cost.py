@@ -22,8 +22,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from fedtiny.costs.ledger import Ledger, Moment, Phase, ledger_of
-from fedtiny.training.local import FlatNetwork, torch_optimizer
+from fedtiny.training.local import FlatNetwork
 from fedtiny.training.optimizer import Optimizer
+from fedtiny.training.stepper import torch_optimizer
 
 ACCOUNTING: Final = "measured"
 _SAVED: Final = "fedtiny saves "
@@ -43,7 +44,7 @@ class MeasuredMemory:
 
 def measured_memory(flat: FlatNetwork, optimizer: Optimizer, inputs: Tensor, targets: Tensor, *, client_vectors: int = 0) -> MeasuredMemory:
     """Trains one step on the batch (batch, channels, height, width), (batch,) and gives what it took."""
-    stepper = torch_optimizer(optimizer, flat)
+    stepper = torch_optimizer(optimizer, flat.weights, flat.gradients)
     flat.backward(inputs, targets)
     stepper.step()
     back = _replayed(_profiled(lambda: _watched_backward(flat, inputs, targets)))
