@@ -31,7 +31,7 @@ from fedtiny.federation.records import Vector
 from fedtiny.flower_app import ModelVersion, client_app_of, model_of, quality_of, serve
 from fedtiny.participation import Participant, memory_needs
 from fedtiny.preparation import World, prepare
-from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
+from fedtiny.recording import Version, activities_table, devices_table, labels_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
 from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
@@ -39,6 +39,7 @@ from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
 from fedtiny.training.local import Observer
+from fedtiny.updates.plan import UpdatePlan
 
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
 
@@ -147,15 +148,18 @@ def virtual_grid(
 def _step_effort(world: World) -> Callable[[int, int], tuple[float, float]]:
     plans = world.blueprint
     by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
-    macs = sum(step_macs(plans.summary, plans.plan).values())
+
+    @cache
+    def macs(plan: UpdatePlan) -> float:
+        return sum(step_macs(plans.summary, plan).values())
 
     @cache
     def seconds(number: int, batch_size: int) -> float:
-        return step_seconds(plans.summary, plans.plan, batch_size, by_number[number].traits.device)
+        return step_seconds(plans.summary, by_number[number].plan, batch_size, by_number[number].traits.device)
 
     def effort(number: int, step: int) -> tuple[float, float]:
         size = by_number[number].batches.size(step)
-        return seconds(number, size), macs * size
+        return seconds(number, size), macs(by_number[number].plan) * size
 
     return effort
 
@@ -172,6 +176,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         rounds=rounds,
         activities=activities,
         devices=devices,
+        labels=labels_table(history.versions),
         model=model_of(world, history.last),
         summary=summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass),
         provenance={
@@ -184,7 +189,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         },
         citations=citations_of(scenario),
         notes=_notes(world, history),
-        memory=memory_needs(world.participants, world.blueprint.plan.scheme),
+        memory=memory_needs(world.participants),
     )
 
 

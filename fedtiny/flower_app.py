@@ -69,8 +69,9 @@ def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) 
 
     config = ConfigRecord({LOCAL_STEPS: training.local_steps, LEARNING_RATE: training.optimizer.learning_rate})
     initial = array_record(world.flat.read())
+    parts = None if world.parts is None else {number: own.positions for number, own in world.parts.items()}
     with _seeded(world.blueprint.streams.integer("cohort")), suppress(_TargetReached):
-        scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version)
+        scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version, parts)
     return last[0]
 
 
@@ -115,6 +116,7 @@ def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
             optimizer=scenario.training.optimizer,
             observer=observe,
             stochastic=stochastic or scenario.model.kind == "python",
+            part=None if world.parts is None else world.parts[number],
         )
 
     @one_thread()

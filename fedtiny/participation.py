@@ -1,69 +1,136 @@
-"""Who takes part: every device with its data and what training takes of its memory; infeasible work ends here.
+"""Who takes part and who trains what: every device with its data, its update and what training takes of its memory.
 
-A device takes part where training fits its memory. What becomes of the others, the scenario says (`on_out_of_memory`).
+A device trains the first of the scenario's candidates that fits its memory and its time. What becomes of a device that none
+fits, the scenario says (`on_out_of_memory`); infeasible work ends here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Final
 
-from fedtiny.costs.memory import MemoryLedger
-from fedtiny.errors import InfeasibleError
+from fedtiny.blueprint import Blueprint, Candidate, training_ledger
+from fedtiny.costs.compute import step_seconds
+from fedtiny.design.automatic import Choice, Needs, Offer, choose, size_text
+from fedtiny.errors import InfeasibleError, ScenarioError
 from fedtiny.fleet.fleet import Traits
 from fedtiny.results.record import MemoryNeed
+from fedtiny.scenario.choices import FAMILIES
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches
+from fedtiny.updates.automatic import Automatic
+from fedtiny.updates.plan import UpdatePlan
 
 
 @dataclass(frozen=True)
 class Participant:
-    """One device: its share of the data and what training takes of its memory."""
+    """One device: its share of the data, what it trains and what that takes of its memory.
+
+    Where nothing fits the device, `candidate` and `ledger` are those that need the least memory.
+    """
 
     traits: Traits
     batches: Batches
-    ledger: MemoryLedger
+    ledger: Needs
+    candidate: Candidate
+    fits: bool
+    """Whether training fits the device's memory and time."""
+    reason: str
+    """Why it trains this, or nothing."""
+    downgraded: bool = False
+    """Whether it trains something cheaper than the scenario states."""
 
     @property
-    def fits(self) -> bool:
-        """Whether training fits the device's memory."""
-        return self.ledger.total_bytes <= self.traits.device.memory
+    def plan(self) -> UpdatePlan:
+        """What the device trains."""
+        return self.candidate.plan
+
+
+def assigned(plans: Blueprint, batches: Sequence[Batches]) -> list[Participant]:
+    """Every device of the fleet with what it trains; `batches` are the devices' own, in the order of the fleet."""
+    ledger = cache(lambda place, batch_size: training_ledger(plans, plans.candidates[place].plan, batch_size))
+    choices: dict[tuple[int, int], Choice] = {}
+    result = []
+    for device, own in zip(plans.fleet, batches, strict=True):
+        # devices of one group are alike but for their connection
+        key = (device.group, own.batch_size)
+        if key not in choices:
+            choices[key] = _choice(plans, device, [ledger(place, own.batch_size) for place in range(len(plans.candidates))], own)
+        choice = choices[key]
+        downgraded = choice.fits and choice.place > 0 and not isinstance(plans.scenario.update, Automatic)
+        candidate = plans.candidates[choice.place]
+        result.append(Participant(device, own, choice.offer.needs, candidate, choice.fits, choice.reason, downgraded))
+    return result
+
+
+def _choice(plans: Blueprint, device: Traits, ledgers: Sequence[Needs], batches: Batches) -> Choice:
+    scenario = plans.scenario
+    offers = [
+        Offer(
+            candidate.plan,
+            ledger,
+            scenario.training.local_steps * step_seconds(plans.summary, candidate.plan, batches.batch_size, device.device),
+        )
+        for candidate, ledger in zip(plans.candidates, ledgers, strict=True)
+    ]
+    round_time = scenario.update.round_time if isinstance(scenario.update, Automatic) else None
+    return choose(offers, device.device.memory, round_time)
+
+
+def is_mixed(participants: Sequence[Participant]) -> bool:
+    """Whether those who take part train different things."""
+    return len({participant.plan for participant in participants if participant.fits}) > 1
 
 
 def decide(scenario: Scenario, participants: list[Participant]) -> None:
-    """Raises InfeasibleError where the scenario says that what does not fit ends the run."""
+    """Raises InfeasibleError where the scenario says that what does not fit ends the run, and ScenarioError where its strategy
+    cannot combine what the devices train."""
     excluded = [participant for participant in participants if not participant.fits]
-    if not excluded:
-        return
     left = len(participants) - len(excluded)
-    if scenario.on_out_of_memory == "exclude" and left:
-        wanted = scenario.strategy.wanted_nodes
-        if left < wanted:
-            raise InfeasibleError(
-                f"the strategy waits for {wanted} devices, but training fits {left} of {len(participants)}: lower min_available_nodes "
-                "and min_train_nodes, or what training takes (fedtiny memory)",
-                ("strategy",),
-            )
-        return
-    first = excluded[0]
-    needed, ledger = first.ledger.total_bytes, first.ledger
-    device = first.traits.device
+    if excluded and (scenario.on_out_of_memory == "fail" or not left):
+        raise _does_not_fit(scenario, excluded[0], everybody=not left)
+    wanted = scenario.strategy.wanted_nodes
+    if left < wanted:
+        raise InfeasibleError(
+            f"the strategy waits for {wanted} devices, but training fits {left} of {len(participants)}: lower min_available_nodes "
+            "and min_train_nodes, or what training takes (fedtiny memory)",
+            ("strategy",),
+        )
+    if is_mixed(participants) and not scenario.strategy.combines_parts:
+        able = ", ".join(part.model_fields["kind"].default for part in FAMILIES["strategies"] if getattr(part, "combines_parts", False))
+        raise ScenarioError(
+            f"{scenario.strategy.kind} combines devices that all train the same, but these train {_schemes(participants)}: "
+            f"use a strategy that can combine them ({able}), or one update that fits every device",
+            ("strategy",),
+        )
+
+
+def _schemes(participants: Sequence[Participant]) -> str:
+    return ", ".join(dict.fromkeys(participant.plan.scheme for participant in participants if participant.fits))
+
+
+def _does_not_fit(scenario: Scenario, first: Participant, *, everybody: bool) -> InfeasibleError:
+    ledger, device = first.ledger, first.traits.device
+    path = ("fleet", first.traits.group)
+    remedy = "" if everybody else ", or set on_out_of_memory: exclude or downgrade"
+    if ledger.total_bytes <= device.memory:
+        return InfeasibleError(
+            f"{device.name} trains nothing within update.round_time: {first.reason}: allow more time, lower training.local_steps or "
+            f"training.batch_size, or add cheaper candidates{remedy}",
+            path,
+        )
     largest, size = max(ledger.items.items(), key=lambda item: item[1])
-    everybody = "; no device of the fleet has enough" if len(excluded) == len(participants) else ""
-    raise InfeasibleError(
-        f"training needs {_readable(needed)} but {device.name} offers {_readable(device.memory)}{everybody}; "
-        f"{largest.replace('_', ' ')} take {_readable(size)}: lower training.batch_size or data.image_size, take a cheaper update "
-        f"(last, bias, tinytl) or a smaller model" + ("" if everybody else ", or set on_out_of_memory: exclude"),
-        ("fleet", first.traits.group),
+    return InfeasibleError(
+        f"training needs {size_text(ledger.total_bytes)} but {device.name} offers {size_text(device.memory)}"
+        f"{'; no device of the fleet has enough' if everybody else ''}; {largest.replace('_', ' ')} take {size_text(size)}: "
+        "lower training.batch_size or data.image_size, take a cheaper update (last, bias, tinytl; automatic chooses for every device) or a "
+        f"smaller model{remedy}",
+        path,
     )
 
 
-def _readable(size: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size:.0f} B"
-
-
-def memory_needs(participants: Sequence[Participant], scheme: str) -> list[MemoryNeed]:
+def memory_needs(participants: Sequence[Participant]) -> list[MemoryNeed]:
     """What training takes, against the budget, one entry per entry of the fleet (its most demanding device)."""
     needs: dict[int, MemoryNeed] = {}
     for participant in participants:
@@ -73,10 +140,31 @@ def memory_needs(participants: Sequence[Participant], scheme: str) -> list[Memor
         needs[device.group] = MemoryNeed(
             profile=device.device.name,
             group=device.group,
-            scheme=scheme,
+            scheme=participant.plan.scheme,
             budget=int(device.device.memory),
             total_bytes=ledger.total_bytes,
             items=dict(ledger.items),
             fits=participant.fits,
         )
     return [needs[group] for group in sorted(needs)]
+
+
+_MOST_LINES: Final = 20
+
+
+def who_trains_what(participants: Sequence[Participant]) -> list[str]:
+    """One sentence for each device class and update, such as "3 x stm32h743 (512 kB): full needs 1 MB of 512 kB; bias fits with
+    0.4 MB"; at most twenty."""
+    lines = list(_lines(participants))
+    return lines if len(lines) <= _MOST_LINES else [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more"]
+
+
+def _lines(participants: Sequence[Participant]) -> Iterator[str]:
+    def key(participant: Participant) -> tuple[int, str]:
+        return participant.traits.group, participant.reason
+
+    for _, members in groupby(sorted(participants, key=key), key=key):
+        alike = list(members)
+        device = alike[0].traits.device
+        left_out = "" if alike[0].fits else "; left out"
+        yield f"{len(alike)} x {device.name} ({size_text(device.memory)}): {alike[0].reason}{left_out}"

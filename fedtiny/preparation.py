@@ -1,52 +1,36 @@
-"""What a scenario needs before time 0: the network, its data, what trains, and whether it fits every device.
+"""What a scenario needs before time 0: the network, its data, what trains on which device, and whether it fits.
 
-Infeasible work ends here, before it starts. `blueprint` needs no data and answers in the time torch takes to load;
-`prepare` adds the data, the clients' shares and the pre-trained values.
+Infeasible work ends here, before it starts. `check` needs no data and answers in the time torch takes to load; `prepare` adds
+the data, the clients' shares and the pre-trained values.
+
+Devices of a mixed fleet train different elements of one network. Then the flat vector of the network holds everything that any of
+them trains, and each device knows its own elements in it (docs/decisions/0008-mixed-fleets.md).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import cast
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
 
-from fedtiny.costs.memory import MemoryLedger, tinytl_memory
-from fedtiny.datasets.base import Dataset, DatasetFacts
-from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, shares_of
+from fedtiny.blueprint import Blueprint, blueprint
+from fedtiny.datasets.base import Dataset
+from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, public_examples, shares_of
+from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
-from fedtiny.errors import ScenarioError
-from fedtiny.fleet.fleet import Traits, traits
-from fedtiny.inputs import check_inputs
 from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
-from fedtiny.models.measure import summarize
+from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
-from fedtiny.models.summary import ModelSummary
-from fedtiny.participation import Participant, decide
-from fedtiny.randomness import Streams
+from fedtiny.models.quantized_network import QuantizedMobileNetwork
+from fedtiny.participation import Participant, assigned, decide, who_trains_what
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
-from fedtiny.updates.layout import Layout, layout_of
-from fedtiny.updates.plan import UpdatePlan
+from fedtiny.training.quantization_aware_scaling import DEFAULT
+from fedtiny.updates.layout import Layout, OwnElements, layout_of, own_elements, union
 
 TrainingProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """Everything about a scenario that can be said without its data."""
-
-    scenario: Scenario
-    streams: Streams
-    facts: DatasetFacts
-    network: nn.Module
-    summary: ModelSummary
-    plan: UpdatePlan
-    fleet: list[Traits]
 
 
 @dataclass(frozen=True)
@@ -59,6 +43,8 @@ class World:
     test: Examples
     participants: list[Participant]
     source: str
+    parts: dict[int, OwnElements] | None = None
+    """In a mixed fleet, by device number, what each device that takes part trains of the flat vector."""
     notes: tuple[str, ...] = ()
     """Sentences on where the initial values come from, for the report."""
 
@@ -66,41 +52,6 @@ class World:
     def included(self) -> list[Participant]:
         """The devices that take part."""
         return [participant for participant in self.participants if participant.fits]
-
-
-def blueprint(scenario: Scenario, *, allow_code: bool = False) -> Blueprint:
-    """Builds the network at its initial values and everything that follows from it.
-
-    Raises ScenarioError where parts do not go together, or where own code is named and not allowed.
-    """
-    if isinstance(scenario.model, PythonNetwork) and not allow_code:
-        raise ScenarioError(
-            f"{scenario.model.path} is code of your own, which runs only if you allow it: add --allow-code, or allow_code=True in Python",
-            ("model",),
-        )
-    streams = Streams(scenario.seed)
-    facts = scenario.data.facts()
-    if scenario.stop.target_accuracy is not None and not facts.categorical:
-        raise ScenarioError(
-            f"the targets of {facts.name} are numbers and not classes, so there is no accuracy to stop at: use rounds or virtual_time",
-            ("stop", "target_accuracy"),
-        )
-    check_inputs(scenario.model, facts)
-    shape = _image_shape(facts)
-    lite = scenario.model.wants_lite_residual(scenario.update.trains_lite_residual)
-    seed = streams.integer("model", "initial")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = scenario.model.build(shape, facts.classes, lite_residual=lite, generator=torch.Generator().manual_seed(seed))
-    network = network.to(dtype_of(scenario.training.precision))
-    summary = summarize(network, scenario.model.kind, shape, facts.classes)
-    plan = scenario.update.plan(summary)
-    return Blueprint(scenario, streams, facts, network, summary, plan, traits(scenario.fleet, scenario.device, scenario.network, streams))
-
-
-def _image_shape(facts: DatasetFacts) -> tuple[int, int, int]:
-    shape = facts.input_shape
-    return cast(tuple[int, int, int], shape if len(shape) == 3 else (1,) * (3 - len(shape)) + tuple(shape))
 
 
 @one_thread()
@@ -113,25 +64,33 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     plans = blueprint(scenario, allow_code=allow_code)
     dataset = scenario.data.load(plans.streams)
     shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
-    participants = _participants(plans, _split(plans, dataset, shares))
-    decide(scenario, participants)
+    plans, participants = _decided(plans, _split(plans, dataset, shares), allow_code)
     dtype = dtype_of(scenario.training.precision)
     train = _examples(dataset.train_inputs, dataset.train_targets, dtype)
     notes = _initial_values(plans, dataset, train, shares, progress)
+    layout, parts = _layouts(plans, participants)
     return World(
         blueprint=plans,
-        flat=FlatNetwork(plans.network, _layout(plans)),
+        flat=FlatNetwork(plans.network, layout, scenario.training.quantization or DEFAULT),
         train=train,
         test=_examples(dataset.test_inputs, dataset.test_targets, dtype),
         participants=participants,
         source=dataset.source,
-        notes=notes,
+        parts=parts,
+        notes=(*notes, *_notes_on_integers(plans)),
     )
 
 
-def _layout(plans: Blueprint) -> Layout:
+def _layouts(plans: Blueprint, participants: list[Participant]) -> tuple[Layout, dict[int, OwnElements] | None]:
+    """The layout of everything that anybody trains, and who trains what of it where that differs."""
     values = {name: parameter.numpy(force=True) for name, parameter in plans.network.named_parameters()}
-    return layout_of(plans.plan, plans.summary, values)
+    included = [participant for participant in participants if participant.fits]
+    layouts = {plan: layout_of(plan, plans.summary, values) for plan in dict.fromkeys(participant.plan for participant in included)}
+    if len(layouts) == 1:
+        return next(iter(layouts.values())), None
+    shared = union(layouts.values(), [parameter.name for parameter in plans.summary.parameters])
+    own = {plan: own_elements(layout, shared) for plan, layout in layouts.items()}
+    return shared, {participant.traits.number: own[participant.plan] for participant in included}
 
 
 def _examples(inputs: np.ndarray, targets: np.ndarray, dtype: torch.dtype) -> Examples:
@@ -145,28 +104,24 @@ def _split(plans: Blueprint, dataset: Dataset, shares: Shares) -> list[np.ndarra
     return [shares.private[part] for part in parts]
 
 
-def _participants(plans: Blueprint, parts: list[np.ndarray]) -> list[Participant]:
-    scenario = plans.scenario
-    ledger = lru_cache(lambda batch_size: training_ledger(plans, batch_size))
-    result = []
-    for device, indices in zip(plans.fleet, parts, strict=True):
-        wanted = scenario.training.batch_size
-        size = len(indices) if wanted == "all" else wanted
-        batches = Batches(indices, size, plans.streams, ("group", device.group, "device", device.index))
-        result.append(Participant(device, batches, ledger(size)))
-    return result
+def _decided(plans: Blueprint, parts: list[np.ndarray], allow_code: bool) -> tuple[Blueprint, list[Participant]]:
+    """Who trains what, and the blueprint for that: where the network has lite residual modules only for an update that turns out to
+    fit nobody, it is built without them, and everything is decided again."""
+    participants = assigned(plans, _batches(plans, parts))
+    used = any(participant.candidate.update.trains_lite_residual for participant in participants if participant.fits)
+    if len(plans.candidates) > 1 and plans.carries_lite_residual_for_an_update and not used:
+        plans = blueprint(plans.scenario, allow_code=allow_code, without_lite_residual=True)
+        participants = assigned(plans, _batches(plans, parts))
+    decide(plans.scenario, participants)
+    return plans, participants
 
 
-def training_ledger(plans: Blueprint, batch_size: int) -> MemoryLedger:
-    """What training takes of a device's memory, the strategy's own vectors included."""
-    scenario = plans.scenario
-    return tinytl_memory(
-        plans.summary,
-        plans.plan,
-        batch_size,
-        client_vectors=scenario.strategy.client_vectors(scenario.training.local_steps),
-        vector_element_bytes=8 if scenario.training.precision == "float64" else 4,
-    )
+def _batches(plans: Blueprint, parts: list[np.ndarray]) -> list[Batches]:
+    wanted = plans.scenario.training.batch_size
+    return [
+        Batches(indices, len(indices) if wanted == "all" else wanted, plans.streams, ("group", device.group, "device", device.index))
+        for device, indices in zip(plans.fleet, parts, strict=True)
+    ]
 
 
 def _initial_values(
@@ -189,18 +144,44 @@ def _initial_values(
 def _pretrained(
     plans: Blueprint, recipe: Pretraining, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None
 ) -> None:
+    model, network = plans.scenario.model, plans.network
+    if isinstance(model, MobileModel) and isinstance(network, QuantizedMobileNetwork) and model.quantization is not None:
+        real = _in_real_numbers(plans, model)
+        _pretrained(real, recipe, dataset, train, shares, progress)
+        chosen = public_examples(train, shares, recipe)
+        quantize(real.network, network, calibration_inputs(train, chosen, model.quantization, plans.streams))
+        return
     identity = {
-        "model": plans.scenario.model.to_plain(),
+        "model": model.to_plain(),
         "lite_residual": any(layer.section == "lite_residual" for layer in plans.summary.layers),
         "data": dataset.identity,
         "classes": plans.facts.classes,
         "seed": plans.scenario.seed,
         "precision": plans.scenario.training.precision,
     }
-    if _is_pinned(plans.scenario.model):
-        pretrained_values(plans.network, identity, lambda: _pretrain(plans, train, shares, recipe, progress))
+    if _is_pinned(model):
+        pretrained_values(network, identity, lambda: _pretrain(plans, train, shares, recipe, progress))
     else:
         _pretrain(plans, train, shares, recipe, progress)
+
+
+def _notes_on_integers(plans: Blueprint) -> tuple[str, ...]:
+    if not isinstance(plans.network, QuantizedMobileNetwork):
+        return ()
+    bits = 64 if plans.scenario.training.precision == "float64" else 32
+    return (
+        f"The network computes in int8, but virtual time is that of the devices' usual rates, and messages carry {bits} bits for every value: "
+        "the speed of int8 and its smaller messages are not modelled.",
+    )
+
+
+def _in_real_numbers(plans: Blueprint, model: MobileModel) -> Blueprint:
+    """The same with the folded network that an int8 network is made from."""
+    real = model.model_copy(update={"quantization": None})
+    generator = torch.Generator().manual_seed(plans.streams.integer("model", "initial"))
+    network = real.build(plans.summary.input_shape, plans.facts.classes, lite_residual=False, generator=generator)
+    scenario = plans.scenario.model_copy(update={"model": real})
+    return replace(plans, scenario=scenario, network=network.to(dtype_of(scenario.training.precision)))
 
 
 def _is_pinned(model: Model) -> bool:
@@ -215,10 +196,23 @@ def _pretrain(plans: Blueprint, train: Examples, shares: Shares, recipe: Pretrai
         pretrain(plans.network, train, shares, recipe, plans.streams, progress)
 
 
-def check(scenario: Scenario, *, allow_code: bool = False) -> list[str]:
-    """Checks what can be checked without training, and returns warnings, one sentence each.
+@dataclass(frozen=True)
+class Checked:
+    """What a check finds: one sentence for each device class on what it trains, and warnings."""
 
-    Raises what `blueprint` raises, and InfeasibleError as `prepare` does.
+    trains: list[str]
+    warnings: list[str]
+
+    @property
+    def sentences(self) -> list[tuple[str, bool]]:
+        """All of them, and whether each is a warning."""
+        return [(line, False) for line in self.trains] + [(f"warning: {warning}", True) for warning in self.warnings]
+
+
+def check(scenario: Scenario, *, allow_code: bool = False) -> Checked:
+    """Checks what can be checked without training.
+
+    Raises what `blueprint` raises, and InfeasibleError and ScenarioError as `prepare` does.
     """
     plans = blueprint(scenario, allow_code=allow_code)
     if scenario.training.batch_size == "all":
@@ -226,20 +220,24 @@ def check(scenario: Scenario, *, allow_code: bool = False) -> list[str]:
         parts = _split(plans, dataset, shares_of(dataset, scenario.model.pretrained, plans.streams))
     else:
         parts = [np.arange(0) for _ in plans.fleet]
-    participants = _participants(plans, parts)
-    decide(scenario, participants)
-    return _warnings(plans, participants)
+    plans, participants = _decided(plans, parts, allow_code)
+    return Checked(who_trains_what(participants), _warnings(plans, participants))
 
 
 def _warnings(plans: Blueprint, participants: list[Participant]) -> list[str]:
     warnings = []
-    trained = plans.plan.trainable_elements(plans.summary)
-    if plans.scenario.model.pretrained is None and trained < plans.summary.parameter_elements:
-        warnings.append(
-            f"update {plans.plan.scheme} freezes {1 - trained / plans.summary.parameter_elements:.0%} of a network with random values: "
-            "what is frozen knows nothing; add model.pretrained, for example {steps: 300}"
-        )
+    total = plans.summary.parameter_elements
+    for plan in dict.fromkeys(participant.plan for participant in participants if participant.fits):
+        trained = plan.trainable_elements(plans.summary)
+        if plans.scenario.model.pretrained is None and trained < total:
+            warnings.append(
+                f"update {plan.scheme} freezes {1 - trained / total:.0%} of a network with random values: "
+                "what is frozen knows nothing; add model.pretrained, for example {steps: 300}"
+            )
     excluded = sum(not participant.fits for participant in participants)
     if excluded:
-        warnings.append(f"training does not fit {excluded} of {len(participants)} devices; they are left out (on_out_of_memory: exclude)")
+        warnings.append(
+            f"training does not fit {excluded} of {len(participants)} devices; they are left out "
+            f"(on_out_of_memory: {plans.scenario.on_out_of_memory})"
+        )
     return warnings

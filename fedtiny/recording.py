@@ -19,7 +19,7 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.participation import Participant
 from fedtiny.preparation import World
 from fedtiny.results.metrics import cumulative_energy, run_summary
-from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS
+from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
 from fedtiny.simulation.trace import Activity, Trace, waiting
 from fedtiny.training.evaluation import Quality
 
@@ -93,6 +93,17 @@ def rounds_table(world: World, trace: Trace, versions: Sequence[Version], activi
     )
 
 
+def labels_table(versions: Sequence[Version]) -> pa.Table:
+    """One row per evaluated version and label."""
+    rows = [
+        {"round": version.round, "label": label, "examples": examples, "correct": correct}
+        for version in versions
+        if version.quality is not None
+        for label, (examples, correct) in enumerate(version.quality.labels)
+    ]
+    return pa.Table.from_pylist(rows, schema=LABELS)
+
+
 def _set_off(trace: Trace, fleet: Mapping[int, Traits], version: Version) -> float:
     """Joules of what a version set off and what was over at once, over links that take no time."""
     later = (trace.activities[index] for index in range(version.begun, len(trace.activities)))
@@ -132,14 +143,16 @@ def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[int, _Sums]:
 
 def _device_row(world: World, participant: Participant, sums: _Sums) -> dict[str, Any]:
     traits = participant.traits
-    trained = "trained" if sums.rounds else "unused"
+    trained = ("downgraded" if participant.downgraded else "trained") if sums.rounds else "unused"
     return {
         "device": traits.number,
         "group": traits.group,
         "profile": traits.device.name,
         "network": traits.network.name,
-        "scheme": world.blueprint.plan.scheme if participant.fits else None,
+        "scheme": participant.plan.scheme if participant.fits else None,
+        "scheme_reason": participant.reason,
         "examples": len(participant.batches.indices),
+        "label_examples": _label_examples(world, participant),
         "memory_budget": int(traits.device.memory),
         "peak_memory": participant.ledger.total_bytes,
         "status": trained if participant.fits else "excluded",
@@ -148,6 +161,14 @@ def _device_row(world: World, participant: Participant, sums: _Sums) -> dict[str
         "idle_time": sums.idle,
         "energy": sums.energy if traits.device.power is not None else None,
     }
+
+
+def _label_examples(world: World, participant: Participant) -> list[int] | None:
+    targets = world.train.targets
+    if targets.is_floating_point():
+        return None
+    own = targets.numpy()[participant.batches.indices]
+    return np.bincount(own, minlength=world.blueprint.facts.classes).tolist()
 
 
 def summary_of(rounds: pa.Table, devices: pa.Table, target: float | None, lost_mass: float) -> dict[str, Any]:

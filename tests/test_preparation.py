@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from fedtiny.blueprint import blueprint
 from fedtiny.design import pretraining
 from fedtiny.errors import InfeasibleError, ModelError, ScenarioError
 from fedtiny.models.given_network import given_network
 from fedtiny.participation import memory_needs
-from fedtiny.preparation import blueprint, check, prepare
+from fedtiny.preparation import check, prepare
 from fedtiny.scenario.schema import Scenario
 
 
@@ -186,7 +187,7 @@ def test_devices_that_do_not_fit_are_left_out_if_the_scenario_says_so():
 def test_memory_needs_are_those_of_the_most_demanding_device_of_each_entry():
     data = {**scenario().data.to_plain(), "partition": {"kind": "sizes", "sizes": [10, 30, 20]}}
     world = prepare(scenario(data=data, training={"batch_size": "all"}, fleet=[group(2), group(1, memory="1 MB")]))
-    first, second = memory_needs(world.participants, world.blueprint.plan.scheme)
+    first, second = memory_needs(world.participants)
     ledgers = [participant.ledger for participant in world.participants]
     assert (first["total_bytes"], second["total_bytes"]) == (ledgers[1].total_bytes, ledgers[2].total_bytes)
     assert (second["budget"], second["scheme"], second["fits"], sum(second["items"].values())) == (
@@ -201,22 +202,22 @@ def test_memory_needs_are_those_of_the_most_demanding_device_of_each_entry():
 
 
 def test_checking_finds_what_preparing_finds():
-    assert check(scenario()) == []
+    assert check(scenario()).warnings == []
     for batch_size in (8, "all"):
         with pytest.raises(InfeasibleError):
             check(scenario(fleet=[group(1, memory="300 B")], training={"batch_size": batch_size}))
 
 
 def test_checking_warns_of_devices_that_are_left_out():
-    (warning,) = check(scenario(fleet=[group(1), group(2, memory="300 B")], on_out_of_memory="exclude"))
+    (warning,) = check(scenario(fleet=[group(1), group(2, memory="300 B")], on_out_of_memory="exclude")).warnings
     assert "2 of 3 devices" in warning
 
 
 def test_checking_warns_of_a_frozen_network_that_knows_nothing():
-    (warning,) = check(scenario(model={"kind": "small_cnn"}, update={"kind": "last"}))
+    (warning,) = check(scenario(model={"kind": "small_cnn"}, update={"kind": "last"})).warnings
     assert "model.pretrained" in warning
-    assert check(scenario(model={"kind": "small_cnn", "pretrained": {"steps": 10}}, update={"kind": "last"})) == []
-    assert check(scenario(model={"kind": "small_cnn"})) == []
+    assert check(scenario(model={"kind": "small_cnn", "pretrained": {"steps": 10}}, update={"kind": "last"})).warnings == []
+    assert check(scenario(model={"kind": "small_cnn"})).warnings == []
 
 
 # --- pre-training ---------------------------------------------------------------------------------------------------

@@ -6,14 +6,19 @@ runs every message in a new process, so anything kept elsewhere would work in vi
 """
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
+import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedtiny.errors import SimulationError
 from fedtiny.federation.grid import Effort
 from fedtiny.federation.records import CONFIG, LOCAL_STEPS, PARTITION_ID, Vector
+
+Elements = slice | np.ndarray
+"""Which elements of the flat vector a client trains: an index into it, `EVERYTHING` or their positions."""
+EVERYTHING: Final = slice(None)
 
 PROGRESS = "progress"
 STEPS_DONE = "steps-done"
@@ -30,11 +35,15 @@ class Learner(Protocol):
     def examples(self) -> int:
         """How many training examples the client holds."""
 
+    @property
+    def own(self) -> Elements:
+        """Which elements of the vector this client trains: in a mixed fleet not everything that travels to it."""
+
     def train(self, weights: Vector, first_step: int, steps: int) -> tuple[Vector, float]:
-        """Trains with the local optimizer, from step `first_step` (counted from 1). Returns weights and mean loss."""
+        """Trains with the local optimizer, from step `first_step` (counted from 1). Returns all weights and the mean loss."""
 
     def gradient(self, weights: Vector, step: int) -> tuple[Vector, float]:
-        """The gradient of the mean loss of batch `step` at these weights, and that loss."""
+        """The gradient (own elements,) of the mean loss of batch `step` at these weights, and that loss."""
 
     def observe(self, step: int, weights: Vector) -> None:
         """Reports the weights after a step, once they are final."""

@@ -35,7 +35,7 @@ _HEADER_START = 10
 """Where a .npy file of version 1.0 states the length of its header, and where that header begins."""
 
 Vector = np.ndarray
-"""A flat array of all trainable values, shape (trainable elements,)."""
+"""A flat array of all trainable values, shape (trainable elements,); of a mixed fleet's client, of its own elements."""
 
 
 def array_record(vector: Vector) -> ArrayRecord:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from fedtiny.errors import FolderError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _ROWS_PER_GROUP: Final = 1 << 20
 
 

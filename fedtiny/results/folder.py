@@ -15,14 +15,14 @@ from safetensors import numpy as tensors
 
 from fedtiny.errors import FolderError
 from fedtiny.results.files import FORMAT, first_line, json_text, read_json, read_table, read_text, replace_folder, table_bytes
-from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS, RunResult, RunStatus
+from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS, RunResult, RunStatus
 from fedtiny.results.timeline import chrome_trace
 
 SCENARIO_FILE: Final = "scenario.yaml"
 RUN_FILE: Final = "run.json"
 MODEL_FILE: Final = "model.safetensors"
 TIMELINE_FILE: Final = "timeline.json"
-TABLES: Final = {"rounds": ROUNDS, "activities": ACTIVITIES, "devices": DEVICES}
+TABLES: Final = {"rounds": ROUNDS, "activities": ACTIVITIES, "devices": DEVICES, "labels": LABELS}
 WRITTEN: Final = {SCENARIO_FILE, RUN_FILE, MODEL_FILE, TIMELINE_FILE, "report.html", "figures", *(f"{name}.parquet" for name in TABLES)}
 RUN_KEYS: Final = ("name", "status", "summary", "provenance", "citations", "notes", "memory")
 

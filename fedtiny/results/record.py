@@ -1,8 +1,8 @@
 """RunResult: everything that a run leaves, as plain tables, arrays and texts.
 
 A run is recorded, not measured: the tables say what happened when, and every metric is computed from them afterwards
-(results/metrics.py). The three schemas below are the public columns of rounds.parquet, activities.parquet and
-devices.parquet. Base units throughout: seconds, bytes, joules, multiply-accumulates. A table is made from columns with
+(results/metrics.py). The four schemas below are the public columns of rounds.parquet, activities.parquet,
+devices.parquet and labels.parquet. Base units throughout: seconds, bytes, joules, multiply-accumulates. A table is made from columns with
 ``pa.table(columns, schema=ROUNDS)`` or from rows with ``pa.Table.from_pylist(rows, schema=ROUNDS)``.
 """
 
@@ -60,7 +60,9 @@ DEVICES: Final = pa.schema(
         pa.field("profile", pa.string(), nullable=False),
         pa.field("network", pa.string(), nullable=False),
         pa.field("scheme", pa.string()),
+        pa.field("scheme_reason", pa.string()),
         pa.field("examples", pa.int64(), nullable=False),
+        pa.field("label_examples", pa.list_(pa.int64())),
         pa.field("memory_budget", pa.int64(), nullable=False),
         pa.field("peak_memory", pa.int64()),
         pa.field("status", pa.string(), nullable=False),
@@ -70,7 +72,21 @@ DEVICES: Final = pa.schema(
         pa.field("energy", pa.float64()),
     ]
 )
-"""One row per device; `group` is its entry's position in the fleet. Null scheme, peak_memory: trains nothing; null energy: unknown."""
+"""One row per device; `group` is its entry's position in the fleet; `label_examples` are its training examples of label 0, 1, ....
+
+Null scheme, peak_memory: trains nothing; null label_examples: targets are no classes; null energy: unknown. `scheme_reason` says why
+the device trains this scheme, or none."""
+
+LABELS: Final = pa.schema(
+    [
+        pa.field("round", pa.int64(), nullable=False),
+        pa.field("label", pa.int64(), nullable=False),
+        pa.field("examples", pa.int64(), nullable=False),
+        pa.field("correct", pa.int64(), nullable=False),
+    ]
+)
+"""One row per evaluated version and label: how many test examples have it, and how many of them the version gets right. Empty where
+targets are no classes."""
 
 HOST_FIELDS: Final = ("host_seconds", "started")
 """The keys of `provenance` that differ between two runs of the same scenario on the same machine."""
@@ -101,7 +117,7 @@ class MemoryNeed(TypedDict):
 class RunResult:
     """One finished run.
 
-    `rounds`, `activities` and `devices` have the schemas of this module; `model` maps parameter names to arrays of the
+    `rounds`, `activities`, `devices` and `labels` have the schemas of this module; `model` maps parameter names to arrays of the
     final global model. `summary` holds the run in numbers: rounds, virtual_time, accuracy, loss, target_accuracy,
     time_to_target, bytes_up, bytes_down, energy (null where unknown or never reached). `provenance` is the only place
     with host time (HOST_FIELDS). `notes` are sentences for the report.
@@ -119,3 +135,4 @@ class RunResult:
     citations: list[Citation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     memory: list[MemoryNeed] = field(default_factory=list)
+    labels: pa.Table = field(default_factory=LABELS.empty_table)

@@ -27,6 +27,7 @@ from fedtiny.parts import Part
 from fedtiny.strategies.dga import DGA
 from fedtiny.strategies.fedavg import FedAvg
 from fedtiny.training.optimizer import Optimizer
+from fedtiny.updates.automatic import Automatic
 from fedtiny.updates.full import Full
 from fedtiny.updates.last import Last
 from fedtiny.updates.norm_last import NormLast
@@ -63,7 +64,8 @@ AnyUpdate = Annotated[
     | NormLast
     | Bias
     | TinyTL
-    | Sparse,
+    | Sparse
+    | Automatic,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -14,10 +14,12 @@ from fedtiny.fleet.device import DeviceOverride
 from fedtiny.fleet.fleet import FleetGroup
 from fedtiny.fleet.network import NetworkOverride
 from fedtiny.models.given_network import GivenNetwork
+from fedtiny.models.mobile_model import MobileModel
 from fedtiny.parts import Part
 from fedtiny.scenario.choices import AnyData, AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.strategies.dga import DGA
 from fedtiny.training.optimizer import SGD, Optimizer
+from fedtiny.training.quantization_aware_scaling import QuantizedTraining
 from fedtiny.units import PositiveSeconds
 from fedtiny.updates.full import Full
 
@@ -43,6 +45,8 @@ class Training(Part):
     """What makes a step of a gradient."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point type of weights, gradients and what travels."""
+    quantization: QuantizedTraining | None = None
+    """How a network with model.quantization is trained. Default, for such a network: {scaling: qas, storage: float_master}."""
 
 
 class Stop(Part):
@@ -94,8 +98,9 @@ class Scenario(Part):
     """Keys that override those of every network of the fleet."""
     accounting: Literal["tinytl"] = "tinytl"
     """Which accounting of training memory decides what fits."""
-    on_out_of_memory: Literal["fail", "exclude"] = "fail"
-    """What becomes of devices that training does not fit: the run is refused, or they are left out."""
+    on_out_of_memory: Literal["fail", "exclude", "downgrade"] = "fail"
+    """What becomes of devices that the update does not fit: the run is refused, they are left out, or they train the best cheaper
+    update that fits."""
     stop: Stop
     """When the run ends."""
     evaluation: Evaluation = Evaluation()
@@ -106,6 +111,7 @@ class Scenario(Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         _check_dga(self.strategy, self.training)
+        _check_quantization(self)
         _check_devices(self)
         return self
 
@@ -125,6 +131,30 @@ def _check_dga(strategy: AnyStrategy, training: Training) -> None:
             f"send: early needs a delay that is a multiple of training.local_steps, found delay {strategy.delay} and "
             f"{training.local_steps} local steps: change one of them, or leave out send: early",
             ("strategy", "send"),
+        )
+
+
+def _check_quantization(scenario: Scenario) -> None:
+    model, training = scenario.model, scenario.training.quantization
+    quantized = isinstance(model, MobileModel) and model.quantization is not None
+    if quantized and model.pretrained is None:
+        raise ScenarioError(
+            "an int8 network needs values to be quantised and examples to be calibrated on: add model.pretrained, for example {steps: 300}",
+            ("model", "quantization"),
+        )
+    if training is None:
+        return
+    if not quantized:
+        raise ScenarioError(
+            f"model {model.kind} computes in real numbers: leave out training.quantization, or take a mobile network with "
+            "normalization: folded and quantization: {kind: int8}",
+            ("training", "quantization"),
+        )
+    if training.storage == "int8" and isinstance(scenario.strategy, DGA):
+        raise ScenarioError(
+            "dga corrects weights by real numbers between two steps, so devices cannot keep integers: use storage: float_master, "
+            "or strategy: {kind: fedavg}",
+            ("training", "quantization", "storage"),
         )
 
 

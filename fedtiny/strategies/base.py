@@ -5,8 +5,8 @@ any Grid, virtual or real, as Flower's own strategies do.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
@@ -17,6 +17,7 @@ from fedtiny.federation.client_work import Learner
 from fedtiny.federation.records import NUM_EXAMPLES, UNIFORM_WEIGHT
 from fedtiny.parts import Part
 from fedtiny.units import PositiveSeconds
+from fedtiny.updates.layout import Positions
 
 EvaluateFunction = Callable[[int, ArrayRecord, float], None]
 """Called with (round, arrays, lost mass) for every version of the global model; round 0 is the initial one.
@@ -24,11 +25,17 @@ EvaluateFunction = Callable[[int, ArrayRecord, float], None]
 Lost mass is the sum of the weights p_i of contributions so far that no version will ever contain; 0 for FedAvg, whose
 weights are those of the clients that came."""
 
+Parts = Mapping[int, Positions]
+"""In a mixed fleet: by client number, which elements of the vector that client trains and sends."""
+
 Positive = Annotated[int, Field(ge=1)]
 
 
 class Strategy(Part):
     """How the server combines what clients send, and what clients do about it."""
+
+    combines_parts: ClassVar[bool]
+    """Whether the server can combine clients that train different elements; if not, it runs without `parts` only."""
 
     fraction_train: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the devices that is asked in a round."""
@@ -51,11 +58,13 @@ class Strategy(Part):
         num_rounds: int,
         train_config: ConfigRecord,
         evaluate_fn: EvaluateFunction,
+        parts: Parts | None = None,
     ) -> None:
         """Runs the server's loop for `num_rounds` rounds.
 
-        `train_config` must hold `local-steps` (K); strategies that need it also read `learning-rate`. Raises RoundError
-        if a round ends without a single reply.
+        `train_config` must hold `local-steps` (K); strategies that need it also read `learning-rate`. `parts` says what
+        each client of a mixed fleet trains; without it all train everything in `initial_arrays`. Raises RoundError if a round
+        ends without a single reply.
         """
 
     @abstractmethod

@@ -30,10 +30,22 @@ wait: the same weights, D/K + 1 rounds in flight, period max(K c, (K c + L)/(D/K
 round; a late contribution keeps the weight of its own round and is added to the next average. With `late: drop` the average
 is over those that came in time. A client whose message failed is brought back with the whole model: it then holds
 w_1 - eta (sum of the averages it should have applied + its own gradients of the rounds after them).
+
+**Mixed fleets** (ours). Where clients train different elements, m^i_t is 0 outside the elements T_i of client i, of element c
+
+    mbar_t[c] = sum over the i with c in T_i of p_i m^i_t[c] / sum of p_j over the clients asked with c in T_j
+
+and every client applies -eta (mbar_t - m^i_t) on all elements, so that one that does not train c follows those who do. With
+
+    w^i[c] = w_1[c] - eta (sum_{t<=tau} mbar_t[c] + all of i's own gradients of c after round tau)
+
+as before, the identities hold element by element: over those who train c, weighted with p_i, the corrections of c sum to 0
+and the mean of w^i[c] descends the mean gradient; D = 0 is the mixed FedAvg (mixed_average.py). They do not hold for the mean
+over all clients: those who do not train c lag by the rounds in flight.
 """
 
 import math
-from typing import Annotated, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
@@ -41,7 +53,7 @@ from pydantic import Field
 
 from fedtiny.federation.client_work import Learner
 from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
-from fedtiny.strategies.base import EvaluateFunction, Strategy
+from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
 from fedtiny.strategies.dga_client import LEARNING_RATE, answer, steps_of
 from fedtiny.strategies.dga_server import DGAServer, Rules
@@ -50,6 +62,7 @@ from fedtiny.strategies.dga_server import DGAServer, Rules
 class DGA(Strategy):
     """Delayed gradient averaging: local training never waits for the network while the delay covers it."""
 
+    combines_parts: ClassVar[bool] = True
     kind: Literal["dga"] = "dga"
     delay: Annotated[int, Field(ge=0)]
     """D: local steps between sending a round's gradients and applying their average; 0 is FedAvg."""
@@ -65,11 +78,12 @@ class DGA(Strategy):
         num_rounds: int,
         train_config: ConfigRecord,
         evaluate_fn: EvaluateFunction,
+        parts: Parts | None = None,
     ) -> None:
         """Runs DGA's server; `train_config` also holds `learning-rate` (eta). See `Strategy.start`."""
         start, steps, rate = vector_of(initial_arrays), cast(int, train_config[LOCAL_STEPS]), cast(float, train_config[LEARNING_RATE])
         wait_for_nodes(grid, self.wanted_nodes)
-        server = DGAServer(self._rules(steps, rate), grid, start, num_rounds)
+        server = DGAServer(self._rules(steps, rate, parts), grid, start, num_rounds)
         evaluate_fn(0, initial_arrays, 0.0)
         server.push_start()
         for number in range(1, num_rounds + 1):
@@ -89,7 +103,7 @@ class DGA(Strategy):
         """Own sums under way plus the sum being accumulated; where one message is one round, an own sum goes before the next begins."""
         return self.rounds_in_flight(local_steps) + (0 if self.one_message(local_steps) else 1)
 
-    def _rules(self, local_steps: int, rate: float) -> Rules:
+    def _rules(self, local_steps: int, rate: float, parts: Parts | None) -> Rules:
         whole = self.one_message(local_steps)
         return Rules(
             local_steps=local_steps,
@@ -101,6 +115,7 @@ class DGA(Strategy):
             timeout=self.timeout,
             weight_key=self.weight_key,
             cohort_size=self.cohort_size,
+            parts=parts,
         )
 
     def rounds_in_flight(self, local_steps: int) -> int:

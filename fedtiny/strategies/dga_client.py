@@ -1,6 +1,7 @@
 """DGA's client half: continue from your own weights, correct yourself when an average comes (see dga.py).
 
-What a client keeps in its Flower `Context`, as the bytes of flat vectors of trainable size:
+What a client keeps in its Flower `Context`, as the bytes of flat vectors of trainable size (in a mixed fleet `weights` holds
+everything that anybody trains, the others the client's own elements):
 
 | key | what |
 |---|---|
@@ -130,7 +131,7 @@ class _Worker:
         if arrays is None:
             return np.zeros_like(self._weights())
         for number in self._covered(config):
-            arrays = arrays - np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
+            arrays[self.learner.own] -= np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
         return arrays
 
     def open(self, steps: int) -> None:
@@ -144,7 +145,9 @@ class _Worker:
         """*after*: the d-th update, corrected, and the rest of the round."""
         if self.memory.gradient is None:
             raise SimulationError(f"round {self.number}: client {self.learner.number} has no gradient to go on from")
-        self._weights()[:] -= self.rate * (self.memory.gradient + self._correction(arrays, config))
+        step = self._correction(arrays, config)
+        step[self.learner.own] += self.memory.gradient
+        self._weights()[:] -= self.rate * step
         self.learner.observe(self.step, self._weights())
         for _ in range(steps):
             self._plain_step()
@@ -155,7 +158,7 @@ class _Worker:
         self.memory.open_round = self.number
         for _ in range(steps - 1):
             self._plain_step()
-        self._weights()[:] -= self.rate * self._gradient()
+        self._descend(self._gradient())
         if awaits_average:
             self.memory.unreported = self.step
         else:
@@ -175,7 +178,7 @@ class _Worker:
             del self.memory.own[number]
         self.memory.weights = arrays
         for own in self.memory.own.values():
-            arrays -= self.rate * np.frombuffer(own, dtype=arrays.dtype)
+            arrays[self.learner.own] -= self.rate * np.frombuffer(own, dtype=arrays.dtype)
 
     def _covered(self, config: ConfigRecord) -> list[int]:
         return sorted(number for number in self.memory.own if number <= cast(int, config[APPLIED]))
@@ -185,12 +188,15 @@ class _Worker:
         memory = self.memory
         if memory.open_round and memory.sum is not None and memory.weights is not None:
             applied = memory.sum if memory.gradient is None else memory.sum - memory.gradient
-            memory.weights += self.rate * applied
+            memory.weights[self.learner.own] += self.rate * applied
         memory.open_round, memory.sum, memory.gradient = 0, None, None
 
     def _plain_step(self) -> None:
-        self._weights()[:] -= self.rate * self._gradient()
+        self._descend(self._gradient())
         self.learner.observe(self.step, self._weights())
+
+    def _descend(self, gradient: Vector) -> None:
+        self._weights()[self.learner.own] -= self.rate * gradient
 
     def _gradient(self) -> Vector:
         self.step += 1

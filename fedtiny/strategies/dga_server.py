@@ -10,10 +10,12 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
+from fedtiny.federation.client_work import EVERYTHING, Elements
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, ROUND, Vector, array_record, vector_of
-from fedtiny.strategies.base import no_replies
+from fedtiny.strategies.base import Parts, no_replies
 from fedtiny.strategies.collect import now, wait_for
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, PIECE, STARTS
+from fedtiny.strategies.mixed_average import coverage, own_part
 
 _log = logging.getLogger("flwr")
 
@@ -40,6 +42,8 @@ class Rules:
     timeout: float | None
     weight_key: str
     cohort_size: Callable[[int], int]
+    parts: Parts | None
+    """In a mixed fleet, what each client trains."""
 
 
 @dataclass
@@ -51,6 +55,8 @@ class _Client:
     known: bool = False
     """Whether it holds a model that the server can rely on."""
     examples: float | None = None
+    own: Elements = field(default_factory=lambda: EVERYTHING)
+    """What it trains; a client that was never heard from is taken to train everything."""
 
 
 @dataclass
@@ -62,6 +68,8 @@ class _Round:
     """Message -> node, for the messages whose replies carry sums."""
     pushed: float = 0.0
     shares: dict[int, float] = field(default_factory=dict)
+    mass: Vector | None = None
+    """In a mixed fleet, of the clients asked: the summed p_i of those who train each element, (trainable elements,)."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,13 @@ _Answer = tuple[_Awaited, Message]
 
 @dataclass(frozen=True)
 class _Sum:
-    """One client's sum of gradients of a round, shape (trainable elements,)."""
+    """One client's sum of gradients of a round."""
 
     round: int
     client: int
     node: int
     vector: Vector
+    """(own elements,)"""
 
 
 @dataclass(frozen=True)
@@ -209,8 +218,10 @@ class DGAServer:
     def _note_sizes(self, answers: list[_Answer]) -> None:
         for piece, reply in answers:
             if not reply.has_error():
-                metrics = cast(MetricRecord, reply.content[METRICS])
-                self._clients[piece.node].examples = float(cast(float, metrics[self.rules.weight_key]))
+                metrics, client = cast(MetricRecord, reply.content[METRICS]), self._clients[piece.node]
+                client.examples = float(cast(float, metrics[self.rules.weight_key]))
+                if self.rules.parts is not None:
+                    client.own = self.rules.parts[cast(int, metrics[PARTITION_ID])]
 
     def _sums(self, answers: list[_Answer]) -> list[_Sum]:
         """The sums that came, by round and in client order, so that it does not matter who was faster; what failed is remembered."""
@@ -218,7 +229,10 @@ class DGAServer:
         for piece, reply in answers:
             if not reply.has_error() and ARRAYS in reply.content:
                 client = cast(int, cast(MetricRecord, reply.content[METRICS])[PARTITION_ID])
-                found.append(_Sum(piece.round, client, piece.node, vector_of(reply.content.array_records[ARRAYS])))
+                vector = vector_of(reply.content.array_records[ARRAYS])
+                if self.rules.parts is not None:
+                    own_part(self.rules.parts, client, vector)
+                found.append(_Sum(piece.round, client, piece.node, vector))
             elif reply.has_error() or piece.carries_sum:
                 self._failed(piece, reply.error.reason if reply.has_error() else None)
         return sorted(found, key=lambda item: (item.round, item.client))
@@ -233,15 +247,35 @@ class DGAServer:
     def _average(self, number: int, sums: list[_Sum], late: list[_Sum]) -> None:
         average = np.zeros_like(self._first)
         shares = self._shares(number) if self.rules.carry else self._shares_over([item.node for item in sums])
+        mass = self._mass(number) if self.rules.carry else self._mass_over(shares)
         for item in sums:
-            average += item.vector * shares[item.node]
+            self._add(average, item, shares[item.node], mass)
         for item in late:
             if self.rules.carry:
-                average += item.vector * self._shares(item.round)[item.node]
+                self._add(average, item, self._shares(item.round)[item.node], self._mass(item.round))
             else:
                 self.lost_mass += self._shares(item.round)[item.node]
         self._averages[number] = average
         self._total += average
+
+    def _add(self, average: Vector, item: _Sum, share: float, mass: Vector | None) -> None:
+        if mass is None:
+            average += item.vector * share
+        else:
+            own = self._clients[item.node].own
+            average[own] += item.vector * (share / mass[own])
+
+    def _mass(self, number: int) -> Vector | None:
+        """The summed p_i of a round by element, fixed with them; None in a uniform fleet, where it is 1."""
+        current = self._rounds[number]
+        if current.mass is None:
+            current.mass = self._mass_over(self._shares(number))
+        return current.mass
+
+    def _mass_over(self, shares: dict[int, float]) -> Vector | None:
+        if self.rules.parts is None:
+            return None
+        return coverage(((self._clients[node].own, share) for node, share in shares.items()), len(self._first))
 
     def _shares(self, number: int) -> dict[int, float]:
         """p_i of a round over the clients asked, fixed when its average is formed, so that they sum to 1 whoever is late."""

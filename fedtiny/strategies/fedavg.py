@@ -3,34 +3,28 @@
     w_t = sum_i p_i w^i_t,   w^i_t = K local steps of the client's optimizer from w_{t-1}
 
 McMahan, Moore, Ramage, Hampson, Aguera y Arcas: Communication-Efficient Learning of Deep Networks from Decentralized
-Data, AISTATS 2017, Algorithm 1. The server's half is `flwr.serverapp.strategy.FedAvg`.
+Data, AISTATS 2017, Algorithm 1. The server's half is `flwr.serverapp.strategy.FedAvg`; where the devices train different
+elements of one network, which Flower's cannot add up, FedTiny's own average (mixed_average.py) in Flower's loop.
 """
 
-import math
-from typing import Literal
+from typing import ClassVar, Literal
 
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 
-from fedtiny.federation.client_work import Learner, asked_steps, record_steps, steps_done
-from fedtiny.federation.records import (
-    ARRAYS,
-    METRICS,
-    NUM_EXAMPLES,
-    PARTITION_ID,
-    TRAIN_LOSS,
-    UNIFORM_WEIGHT,
-    array_record,
-    vector_of,
-)
-from fedtiny.strategies.base import EvaluateFunction, Strategy, no_replies
+from fedtiny.federation.client_work import Learner, asked_steps
+from fedtiny.federation.records import vector_of
+from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
+from fedtiny.strategies.mixed_average import MixedAverage
+from fedtiny.strategies.synchronous import flower_keys, run_flower, train_from_global
 
 
 class FedAvg(Strategy):
     """Federated averaging: every round, the asked clients train from the global model and the server averages them."""
 
+    combines_parts: ClassVar[bool] = True
     kind: Literal["fedavg"] = "fedavg"
 
     def start(
@@ -40,42 +34,17 @@ class FedAvg(Strategy):
         num_rounds: int,
         train_config: ConfigRecord,
         evaluate_fn: EvaluateFunction,
+        parts: Parts | None = None,
     ) -> None:
         """Runs Flower's FedAvg; see `Strategy.start`."""
         wait_for_nodes(grid, self.wanted_nodes)
-        flower = FlowerFedAvg(
-            fraction_train=self.fraction_train,
-            fraction_evaluate=0.0,
-            min_train_nodes=self.min_train_nodes,
-            min_available_nodes=self.min_available_nodes,
-            weighted_by_key=self.weight_key,
-        )
-        previous = initial_arrays
-
-        def version(number: int, arrays: ArrayRecord) -> None:
-            # Flower goes on with the old arrays when nobody replied; here a round without replies ends the run
-            nonlocal previous
-            if number and arrays is previous:
-                raise no_replies(number, self.cohort_size(len(list(grid.get_node_ids()))), self.timeout)
-            previous = arrays
-            evaluate_fn(number, arrays, 0.0)
-
-        flower.start(
-            grid=grid,
-            initial_arrays=initial_arrays,
-            num_rounds=num_rounds,
-            timeout=math.inf if self.timeout is None else self.timeout,
-            train_config=train_config,
-            evaluate_fn=version,
-        )
+        flower = FlowerFedAvg(**flower_keys(self))
+        averaging = flower if parts is None else MixedAverage(flower, parts, vector_of(initial_arrays))
+        run_flower(averaging, self, grid, initial_arrays, num_rounds, train_config, evaluate_fn)
 
     def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
         """Trains from the received weights with the local optimizer and returns the new weights."""
-        weights, steps = vector_of(content.array_records[ARRAYS]), asked_steps(content)
-        done = steps_done(state)
-        weights, loss = learner.train(weights, done + 1, steps)
-        record_steps(state, done + steps)
-        return RecordDict({ARRAYS: array_record(weights), METRICS: client_metrics(learner, loss)})
+        return train_from_global(content, state, learner)
 
     def steps_of(self, content: RecordDict, state: RecordDict) -> int:
         """As many as the message asks for, whatever the state."""
@@ -84,8 +53,3 @@ class FedAvg(Strategy):
     def client_vectors(self, local_steps: int) -> int:
         """FedAvg keeps nothing on the client between rounds."""
         return 0
-
-
-def client_metrics(learner: Learner, loss: float) -> MetricRecord:
-    """What a client tells about its work beside the arrays."""
-    return MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})

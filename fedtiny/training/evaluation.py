@@ -19,6 +19,8 @@ class Quality:
 
     accuracy: float | None
     loss: float
+    labels: tuple[tuple[int, int], ...] = ()
+    """(examples, correct ones) of every class; empty where targets are not classes."""
 
 
 @torch.no_grad()
@@ -27,7 +29,8 @@ def evaluate(flat: FlatNetwork, examples: Examples) -> Quality:
 
     Batches are summed in order, so the result does not depend on anything but network and examples.
     """
-    correct, loss = 0, 0.0
+    loss = 0.0
+    rights: list[torch.Tensor] = []
     training = flat.network.training
     flat.network.eval()
     classes = not examples.targets.is_floating_point()
@@ -38,7 +41,15 @@ def evaluate(flat: FlatNetwork, examples: Examples) -> Quality:
         if classes or flat.own_loss is None:
             outputs = flat.network(inputs)
             loss += float(nn.functional.cross_entropy(outputs, targets)) * len(targets) if flat.own_loss is None else 0.0
-            correct += int((outputs.argmax(dim=1) == targets).sum()) if classes else 0
+            rights += [outputs.argmax(dim=1) == targets] if classes else []
     flat.network.train(training)
     total = len(examples.targets)
-    return Quality(correct / total if classes else None, loss / total)
+    if not classes:
+        return Quality(None, loss / total)
+    right = torch.cat(rights)
+    return Quality(int(right.sum()) / total, loss / total, _by_label(examples.targets, right))
+
+
+def _by_label(targets: torch.Tensor, right: torch.Tensor) -> tuple[tuple[int, int], ...]:
+    counts = torch.bincount(targets)
+    return tuple(zip(counts.tolist(), torch.bincount(targets[right], minlength=len(counts)).tolist(), strict=True))

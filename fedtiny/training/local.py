@@ -20,8 +20,10 @@ from torch import nn
 
 from fedtiny.errors import ModelError
 from fedtiny.randomness import Streams
-from fedtiny.training.optimizer import SGD, Adam, Optimizer
-from fedtiny.updates.layout import Layout, TrainableTensor
+from fedtiny.training.optimizer import Optimizer
+from fedtiny.training.quantization_aware_scaling import DEFAULT, QuantizedTraining, gradient_factors, integer_storage
+from fedtiny.training.stepper import stepper
+from fedtiny.updates.layout import Layout, OwnElements, TrainableTensor
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(inputs, targets) -> the batch mean, a scalar tensor."""
@@ -74,10 +76,11 @@ class FlatNetwork:
 
     `trainable` is their layout, or the names of the tensors that train whole, in the order in which they lie in the vector; all
     other parameters are frozen. A network that has a method `loss(inputs, targets)` is trained on it, others on the
-    cross-entropy of their logits. Raises ModelError where the network lacks one of the tensors.
+    cross-entropy of their logits. `quantized` says how a network of integers is trained; it means nothing to others. Raises
+    ModelError where the network lacks one of the tensors.
     """
 
-    def __init__(self, network: nn.Module, trainable: Layout | Sequence[str]) -> None:
+    def __init__(self, network: nn.Module, trainable: Layout | Sequence[str], quantized: QuantizedTraining = DEFAULT) -> None:
         self.network = network
         self._parameters = dict(network.named_parameters())
         self.layout = trainable if isinstance(trainable, Layout) else self._whole(trainable)
@@ -91,6 +94,8 @@ class FlatNetwork:
             self._join(tensor, self._parameter(tensor.name), self.weights[position:end], self.gradients[position:end])
             position = end
         self.require(self.layout.names)
+        self._factors = gradient_factors(network, self.layout, quantized)
+        self.storage = integer_storage(network, self.layout, quantized)
 
     def _whole(self, names: Sequence[str]) -> Layout:
         return Layout(tuple(TrainableTensor(name, tuple(self._parameter(name).shape)) for name in names))
@@ -147,6 +152,8 @@ class FlatNetwork:
         for part in self._parts:
             chosen = _gradient_of(part.parameter).index_select(part.axis, part.channels)
             part.gradients.copy_(chosen.reshape(-1))
+        if self._factors is not None:
+            self.gradients *= self._factors
         return float(loss.detach())
 
 
@@ -183,26 +190,39 @@ class LocalLearner:
     observer: Observer | None = None
     stochastic: bool = False
     """Whether the network draws random numbers while it trains (dropout); every step then has its own seed."""
+    part: OwnElements | None = None
+    """What this client trains of the network's flat vector; None: all of it."""
 
     @property
     def examples(self) -> int:
         """How many training examples this client holds."""
         return len(self.batches.indices)
 
+    @property
+    def own(self) -> slice | np.ndarray:
+        """Which elements of the flat vector this client trains."""
+        return slice(None) if self.part is None else self.part.positions
+
     def gradient(self, weights: np.ndarray, step: int) -> tuple[np.ndarray, float]:
-        """The gradient (trainable elements,) of the mean loss of batch `step` at these weights, and that loss."""
-        self.flat.load(weights)
+        """The gradient (own elements,) of the mean loss of batch `step` at these weights (trainable elements,), and that loss."""
+        self._load(weights)
         loss = self._backward(step)
-        return self.flat.gradients.numpy(force=True).copy(), loss
+        gradients: np.ndarray = self.flat.gradients.numpy(force=True)[self.own].copy()
+        return gradients, loss
 
     def train(self, weights: np.ndarray, first_step: int, steps: int) -> tuple[np.ndarray, float]:
-        """`steps` optimizer steps from `weights`, with a fresh optimizer state. Returns weights and mean loss."""
-        self.flat.load(weights)
-        stepper = torch_optimizer(self.optimizer, self.flat)
+        """`steps` optimizer steps from `weights`, with a fresh optimizer state. Returns weights and mean loss.
+
+        Both vectors have shape (trainable elements,); what is not this client's own comes back as it was.
+        """
+        self._load(weights)
+        self._store("received", first_step)
+        step_once = stepper(self.optimizer, self.flat.weights, self.flat.gradients, None if self.part is None else self.part.positions)
         losses = []
         for step in range(first_step, first_step + steps):
             losses.append(self._backward(step))
-            stepper.step()
+            step_once()
+            self._store("rounding", step)
             self.flat.spread()
             if self.observer is not None:
                 self.observe(step, self.flat.read())
@@ -212,6 +232,16 @@ class LocalLearner:
         """Hands the named weights after `step` to the observer, if there is one."""
         if self.observer is not None:
             self.observer(self.number, step, named(weights, self.flat.layout))
+
+    def _load(self, weights: np.ndarray) -> None:
+        self.flat.require(self.flat.layout.names if self.part is None else self.part.names)
+        self.flat.load(weights)
+
+    def _store(self, occasion: str, step: int) -> None:
+        storage = self.flat.storage
+        if storage is not None:
+            storage.store(self.flat.weights, self.batches.streams.numpy(*self.batches.path, occasion, step), self.part)
+            self.flat.spread()
 
     def _backward(self, step: int) -> float:
         if self.stochastic:
@@ -227,20 +257,6 @@ def named(vector: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
         result[tensor.name] = vector[position : position + tensor.elements].reshape(tensor.trained_shape).copy()
         position += tensor.elements
     return result
-
-
-def torch_optimizer(optimizer: Optimizer, flat: FlatNetwork) -> torch.optim.Optimizer:
-    """The torch optimizer that a part describes, over the flat vector: all of them work element by element."""
-    parameter = nn.Parameter(flat.weights)
-    parameter.grad = flat.gradients
-    match optimizer:
-        case SGD():
-            return torch.optim.SGD(
-                [parameter], lr=optimizer.learning_rate, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay
-            )
-        case Adam():
-            betas = (optimizer.beta1, optimizer.beta2)
-            return torch.optim.Adam([parameter], lr=optimizer.learning_rate, betas=betas, eps=optimizer.epsilon)
 
 
 def dtype_of(precision: Literal["float32", "float64"]) -> torch.dtype:

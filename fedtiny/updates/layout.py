@@ -87,6 +87,21 @@ class Layout:
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class OwnElements:
+    """What one device trains of a flat vector that several devices share."""
+
+    names: frozenset[str]
+    """The tensors it trains, whole or in part: those that need a gradient."""
+    positions: Positions
+    """Where its elements lie in the shared vector."""
+
+
+def own_elements(layout: Layout, shared: Layout) -> OwnElements:
+    """What a device with this layout trains of the flat vector of `shared`, which must hold all of it."""
+    return OwnElements(layout.names, layout.positions_in(shared))
+
+
 def _positions_among(tensor: TrainableTensor, theirs: TrainableTensor) -> Positions:
     if tensor == theirs:
         return np.arange(tensor.elements)

@@ -15,14 +15,14 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["inputs", "participation", "preparation", "flower_app", "recording", "experiment"],
+    ["inputs", "blueprint", "participation", "preparation", "flower_app", "recording", "experiment"],
     ("sweeps", "deployment"),
     ["terminal", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
 HEAVY = {
-    "torch": {"models", "datasets", "updates", "training", "design", "calibration", "preparation", "flower_app", "experiment"},
+    "torch": {"models", "datasets", "updates", "training", "design", "calibration", "blueprint", "preparation", "flower_app", "experiment"},
     "simpy": {"simulation", "federation", "experiment"},
     "flwr": {"federation", "strategies", "flower_app", "experiment", "deployment"},
     "matplotlib": {"reports"},

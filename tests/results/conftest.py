@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS, RunResult
+from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS, RunResult
 
 # device, round, kind, start, end, arrival, bytes, joules
 ACTIVITY_ROWS = [
@@ -65,7 +65,9 @@ def devices() -> pa.Table:
         "profile": ["raspberry_pi_4", "raspberry_pi_4", "stm32f746"],
         "network": ["lte_driving"] * 3,
         "scheme": ["full", "full", None],
+        "scheme_reason": ["full fits with 5 kB", "full fits with 5 kB", "full needs 5 kB of 1 kB"],
         "examples": [10, 20, 0],
+        "label_examples": [[10, 0], [5, 15], [0, 0]],
         "memory_budget": [1_000_000, 1_000_000, 1000],
         "peak_memory": [5000, 5000, None],
         "status": ["trained", "trained", "excluded"],
@@ -78,7 +80,14 @@ def devices() -> pa.Table:
 
 
 @pytest.fixture
-def run(rounds: pa.Table, activities: pa.Table, devices: pa.Table) -> RunResult:
+def labels() -> pa.Table:
+    """Two labels, of which the first is learnt and the second is not."""
+    columns = {"round": [0, 0, 2, 2], "label": [0, 1, 0, 1], "examples": [8, 2, 8, 2], "correct": [2, 1, 8, 1]}
+    return pa.table(columns, schema=LABELS)
+
+
+@pytest.fixture
+def run(rounds: pa.Table, activities: pa.Table, devices: pa.Table, labels: pa.Table) -> RunResult:
     """A whole result of these tables."""
     return RunResult(
         name="small",
@@ -95,6 +104,7 @@ def run(rounds: pa.Table, activities: pa.Table, devices: pa.Table) -> RunResult:
         memory=[
             {"profile": "raspberry_pi_4", "group": 0, "scheme": "full", "budget": 9, "total_bytes": 5, "items": {"x": 5}, "fits": True}
         ],
+        labels=labels,
     )
 
 

@@ -12,7 +12,10 @@ from fedtiny.results import files
 from fedtiny.results.folder import check_replaceable, read_run, read_status, write_run, write_status
 from fedtiny.results.record import HOST_FIELDS, ROUNDS
 
-FILES = {"scenario.yaml", "run.json", "rounds.parquet", "activities.parquet", "devices.parquet", "model.safetensors", "timeline.json"}
+FILES = {
+    *("scenario.yaml", "run.json", "rounds.parquet", "activities.parquet", "devices.parquet", "labels.parquet"),
+    *("model.safetensors", "timeline.json"),
+}
 
 
 def contents(folder):
@@ -22,7 +25,7 @@ def contents(folder):
 def test_a_run_is_read_back_as_it_was_written(run, tmp_path):
     found = read_run(write_run(run, tmp_path / "deep" / "run"))
     assert {path.name for path in (tmp_path / "deep" / "run").iterdir()} == FILES
-    for table in ("rounds", "activities", "devices"):
+    for table in ("rounds", "activities", "devices", "labels"):
         before, after = getattr(run, table), getattr(found, table)
         assert after.schema == before.schema
         assert str(after.to_pylist()) == str(before.to_pylist())
@@ -160,7 +163,7 @@ def truncate(path):
 
 
 def other_format(path):
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
 
 
 def without_notes(path):
@@ -189,9 +192,9 @@ def another_column_type(path):
         ("scenario.yaml", lambda path: path.write_bytes(b"\xff\xfe"), "scenario.yaml cannot be read"),
         ("run.json", truncate, "run.json is damaged"),
         ("run.json", lambda path: path.write_text("[]"), "has format None"),
-        ("run.json", other_format, "has format 99 and this FedTiny reads format 1"),
+        ("run.json", other_format, "has format 99 and this FedTiny reads format 2"),
         ("run.json", without_notes, "lacks notes"),
-        ("run.json", lambda path: path.write_text('{"format": 1}'), "lacks name, status, provenance"),
+        ("run.json", lambda path: path.write_text('{"format": 2}'), "lacks name, status, provenance"),
     ],
 )
 def test_a_damaged_run_folder_is_named_with_what_is_wrong(run, tmp_path, name, damage, says):

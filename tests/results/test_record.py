@@ -1,4 +1,4 @@
-from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS
+from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
 
 
 def test_the_tables_have_the_promised_columns():
@@ -11,6 +11,7 @@ def test_the_tables_have_the_promised_columns():
         *("payload_bytes", "macs", "energy", "outcome"),
     ]
     assert DEVICES.names == [
-        *("device", "group", "profile", "network", "scheme", "examples", "memory_budget"),
+        *("device", "group", "profile", "network", "scheme", "scheme_reason", "examples", "label_examples", "memory_budget"),
         *("peak_memory", "status", "rounds", "stall_time", "idle_time", "energy"),
     ]
+    assert LABELS.names == ["round", "label", "examples", "correct"]

@@ -40,7 +40,7 @@ def test_a_part_is_described_with_type_default_and_meaning_of_every_key():
 
 def test_editors_accept_a_kind_alone_and_a_whole_part():
     word, part = editor_schema()["properties"]["update"]["anyOf"]
-    assert word == {"enum": ["bias", "full", "last", "norm_last", "tinytl"]}
+    assert word == {"enum": ["automatic", "bias", "full", "last", "norm_last", "sparse", "tinytl"]}
     assert {"$ref": "#/$defs/TinyTL"} in part["oneOf"]
     assert editor_schema()["properties"]["update"]["description"] == scenario_schema()["properties"]["update"]["description"]
     optimizer = editor_schema()["$defs"]["Training"]["properties"]["optimizer"]

@@ -18,6 +18,7 @@ class Learner:
     number: int = 5
     examples: int = 30
     observed: list = field(default_factory=list)
+    own: slice | np.ndarray = field(default_factory=lambda: slice(None))
 
     def train(self, weights, first_step, steps):
         raise NotImplementedError

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
+from fedtiny.blueprint import blueprint
 from fedtiny.experiment import run
-from fedtiny.preparation import blueprint
 from fedtiny.scenario.schema import Scenario
 
 ROUNDS = 3

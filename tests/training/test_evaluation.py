@@ -37,7 +37,7 @@ def test_a_perfect_and_a_useless_model():
     data = Examples(torch.eye(3, dtype=torch.float64), torch.arange(3))
     with torch.no_grad():
         network.weight.copy_(100 * torch.eye(3))
-    assert evaluate(flat_of(network), data) == Quality(1.0, 0.0)
+    assert evaluate(flat_of(network), data) == Quality(1.0, 0.0, ((1, 1), (1, 1), (1, 1)))
     with torch.no_grad():
         network.weight.zero_()
     assert evaluate(flat_of(network), data).loss == pytest.approx(np.log(3))

@@ -1,0 +1,141 @@
+"""What can be said about a scenario without its data: the network, the fleet, what each device may train and what that takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from fedtiny.costs.memory import tinytl_memory
+from fedtiny.datasets.base import DatasetFacts
+from fedtiny.design.automatic import Needs
+from fedtiny.errors import ModelError, ScenarioError
+from fedtiny.fleet.fleet import Traits, traits
+from fedtiny.inputs import check_inputs
+from fedtiny.models.base import Model
+from fedtiny.models.measure import summarize
+from fedtiny.models.python_network import PythonNetwork
+from fedtiny.models.summary import ModelSummary
+from fedtiny.randomness import Streams
+from fedtiny.scenario.schema import Scenario
+from fedtiny.training.local import dtype_of
+from fedtiny.updates.automatic import BEST_FIRST, Automatic, cheaper_than
+from fedtiny.updates.base import Update
+from fedtiny.updates.plan import UpdatePlan
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An update that devices may train, and what it trains in this network."""
+
+    update: Update
+    plan: UpdatePlan
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Everything about a scenario that can be said without its data."""
+
+    scenario: Scenario
+    streams: Streams
+    facts: DatasetFacts
+    network: nn.Module
+    summary: ModelSummary
+    candidates: tuple[Candidate, ...]
+    """What devices may train, best first: one update, or several where devices choose."""
+    fleet: list[Traits]
+
+    @property
+    def plan(self) -> UpdatePlan:
+        """What the first candidate trains: the update that the scenario states, or the best one."""
+        return self.candidates[0].plan
+
+    @property
+    def carries_lite_residual_for_an_update(self) -> bool:
+        """Whether the network has lite residual modules only because a candidate trains them."""
+        carries = any(layer.section == "lite_residual" for layer in self.summary.layers)
+        return carries and not self.scenario.model.wants_lite_residual(False)
+
+
+def blueprint(scenario: Scenario, *, allow_code: bool = False, without_lite_residual: bool = False) -> Blueprint:
+    """Builds the network at its initial values and everything that follows from it.
+
+    `without_lite_residual` leaves out the candidates that train lite residual modules. Raises ScenarioError where parts do
+    not go together, or where own code is named and not allowed.
+    """
+    if isinstance(scenario.model, PythonNetwork) and not allow_code:
+        raise ScenarioError(
+            f"{scenario.model.path} is code of your own, which runs only if you allow it: add --allow-code, or allow_code=True in Python",
+            ("model",),
+        )
+    streams = Streams(scenario.seed)
+    facts = scenario.data.facts()
+    if scenario.stop.target_accuracy is not None and not facts.categorical:
+        raise ScenarioError(
+            f"the targets of {facts.name} are numbers and not classes, so there is no accuracy to stop at: use rounds or virtual_time",
+            ("stop", "target_accuracy"),
+        )
+    check_inputs(scenario.model, facts)
+    shape = _image_shape(facts)
+    updates = [update for update in _updates(scenario) if not (without_lite_residual and update.trains_lite_residual)]
+    lite = scenario.model.wants_lite_residual(any(update.trains_lite_residual for update in updates))
+    network = _network(scenario, shape, facts.classes, lite, streams.integer("model", "initial"))
+    summary = summarize(network, scenario.model.kind, shape, facts.classes)
+    fleet = traits(scenario.fleet, scenario.device, scenario.network, streams)
+    return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet)
+
+
+def _network(scenario: Scenario, shape: tuple[int, int, int], classes: int, lite: bool, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = scenario.model.build(shape, classes, lite_residual=lite, generator=torch.Generator().manual_seed(seed))
+    return network.to(dtype_of(scenario.training.precision))
+
+
+def _image_shape(facts: DatasetFacts) -> tuple[int, int, int]:
+    shape = facts.input_shape
+    return cast(tuple[int, int, int], shape if len(shape) == 3 else (1,) * (3 - len(shape)) + tuple(shape))
+
+
+def _updates(scenario: Scenario) -> list[Update]:
+    """What devices may train, best first; of what the scenario does not name itself, only what its model can carry."""
+    required, optional = _named(scenario)
+    return [*required, *(update for update in optional if not update.trains_lite_residual or _can_carry(scenario.model))]
+
+
+def _named(scenario: Scenario) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
+    """The updates that the scenario names, and those that follow from what it leaves out."""
+    if isinstance(scenario.update, Automatic):
+        return (scenario.update.candidates, ()) if scenario.update.candidates else ((), BEST_FIRST)
+    return (scenario.update,), cheaper_than(scenario.update) if scenario.on_out_of_memory == "downgrade" else ()
+
+
+def _can_carry(model: Model) -> bool:
+    try:
+        return model.wants_lite_residual(True)
+    except ModelError:
+        return False
+
+
+def _candidates(scenario: Scenario, updates: list[Update], summary: ModelSummary) -> Iterator[Candidate]:
+    required, _ = _named(scenario)
+    for update in updates:
+        try:
+            yield Candidate(update, update.plan(summary))
+        except ScenarioError:
+            # what follows from a default is left out where the network lacks something for it, such as a head
+            if update in required:
+                raise
+
+
+def training_ledger(plans: Blueprint, plan: UpdatePlan, batch_size: int) -> Needs:
+    """What training takes of a device's memory in the scenario's accounting, the strategy's own vectors included."""
+    scenario = plans.scenario
+    return tinytl_memory(
+        plans.summary,
+        plan,
+        batch_size,
+        client_vectors=scenario.strategy.client_vectors(scenario.training.local_steps),
+        vector_element_bytes=8 if scenario.training.precision == "float64" else 4,
+    )

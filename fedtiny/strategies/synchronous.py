@@ -1,0 +1,80 @@
+"""Synchronous rounds by Flower's own strategies: the server's loop around them, and the client that goes with them all.
+
+Every round the asked clients train from the global model with their own optimizer and send the weights they end at. What the
+server makes of those is the strategy's business: an average, a median, an average with momentum.
+"""
+
+import math
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy as FlowerStrategy
+
+from fedtiny.federation.client_work import Learner, asked_steps, record_steps, steps_done
+from fedtiny.federation.records import (
+    ARRAYS,
+    METRICS,
+    NUM_EXAMPLES,
+    PARTITION_ID,
+    TRAIN_LOSS,
+    UNIFORM_WEIGHT,
+    array_record,
+    vector_of,
+)
+from fedtiny.strategies.base import EvaluateFunction, Strategy, no_replies
+
+
+def flower_keys(strategy: Strategy) -> dict[str, Any]:
+    """What Flower's FedAvg, and all that is built on it, is told of whom to ask and how to weight them."""
+    return {
+        "fraction_train": strategy.fraction_train,
+        "fraction_evaluate": 0.0,
+        "min_train_nodes": strategy.min_train_nodes,
+        "min_available_nodes": strategy.min_available_nodes,
+        "weighted_by_key": strategy.weight_key,
+    }
+
+
+def run_flower(
+    flower: FlowerStrategy,
+    strategy: Strategy,
+    grid: Grid,
+    initial_arrays: ArrayRecord,
+    num_rounds: int,
+    train_config: ConfigRecord,
+    evaluate_fn: EvaluateFunction,
+) -> None:
+    """Runs one of Flower's strategies; raises RoundError after a round without a reply."""
+    previous = initial_arrays
+
+    def version(number: int, arrays: ArrayRecord) -> None:
+        # Flower goes on with the old arrays when nobody replied; here a round without replies ends the run
+        nonlocal previous
+        if number and arrays is previous:
+            raise no_replies(number, strategy.cohort_size(len(list(grid.get_node_ids()))), strategy.timeout)
+        previous = arrays
+        evaluate_fn(number, arrays, 0.0)
+
+    flower.start(
+        grid=grid,
+        initial_arrays=initial_arrays,
+        num_rounds=num_rounds,
+        timeout=math.inf if strategy.timeout is None else strategy.timeout,
+        train_config=train_config,
+        evaluate_fn=version,
+    )
+
+
+def train_from_global(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+    """A client's answer: trains from the received weights with the local optimizer and returns its own elements of the new ones."""
+    weights, steps = vector_of(content.array_records[ARRAYS]), asked_steps(content)
+    done = steps_done(state)
+    weights, loss = learner.train(weights, done + 1, steps)
+    record_steps(state, done + steps)
+    return RecordDict({ARRAYS: array_record(weights[learner.own]), METRICS: client_metrics(learner, loss)})
+
+
+def client_metrics(learner: Learner, loss: float) -> MetricRecord:
+    """What a client tells about its work beside the arrays."""
+    return MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})
