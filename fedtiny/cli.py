@@ -137,8 +137,8 @@ def validate(scenario: ScenarioFile, sets: Sets = None, allow_code: AllowCode = 
     cells = cross(base, scenario.parent, axes).cells
     if not axes:  # whether the cells of a sweep fit their devices is one of its results, not a mistake
         with explained(cells[0].sources):
-            for warning in check(cells[0].scenario, allow_code=allow_code):
-                typer.echo(f"{scenario}: warning: {warning}", err=True)
+            for sentence, is_warning in check(cells[0].scenario, allow_code=allow_code).sentences:
+                typer.echo(f"{scenario}: {sentence}", err=is_warning)
     typer.echo(f"{scenario}: valid" + (f", a sweep of {len(cells)} runs" if axes else ""))
 
 
