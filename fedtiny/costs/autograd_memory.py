@@ -28,7 +28,7 @@ allocator's own overhead, the data set, and PyTorch itself.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from fedtiny.costs.ledger import Ledger, Moment, Phase, ledger_of
 from fedtiny.models.step import EdgeFacts, NodeFacts, StepFacts
@@ -39,16 +39,20 @@ ACCOUNTING: Final = "autograd"
 """Name of this accounting in scenarios and outputs."""
 
 
-@dataclass(frozen=True)
-class OptimizerMemory:
-    """What an optimizer keeps and needs, in vectors as long as what trains."""
+class OptimizerMemory(Protocol):
+    """What an optimizer keeps and needs, in vectors as long as what trains; the parts of `training.optimizer` are such."""
 
-    state_vectors: int = 0
-    """Kept from step to step."""
-    state_bytes: int = 0
-    """Kept beside them, such as Adam's count of steps."""
-    update_vectors: int = 0
-    """Needed while it changes the parameters."""
+    @property
+    def state_vectors(self) -> int:
+        """Vectors that it keeps from step to step."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that it keeps beside them."""
+
+    @property
+    def update_vectors(self) -> int:
+        """Vectors that it needs while it changes the parameters."""
 
 
 def autograd_memory(
@@ -57,7 +61,7 @@ def autograd_memory(
     plan: UpdatePlan,
     batch_size: int,
     *,
-    optimizer: OptimizerMemory = OptimizerMemory(),  # noqa: B008  frozen
+    optimizer: OptimizerMemory,
     client_vectors: int = 0,
 ) -> Ledger:
     """The memory that one training step of the parameters of `plan` takes, with the moments of the whole step.

@@ -12,7 +12,7 @@ depends on the machine and is reported beside the ledger, not in it. Weights cha
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,12 +21,10 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from fedtiny.costs.ledger import Ledger, Moment, Phase, ledger_of
 from fedtiny.training.local import FlatNetwork
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.training.stepper import torch_optimizer
 
-ACCOUNTING: Final = "measured"
 _SAVED: Final = "fedtiny saves "
 
 
@@ -34,12 +32,22 @@ _SAVED: Final = "fedtiny saves "
 class MeasuredMemory:
     """What was measured in one step."""
 
-    ledger: Ledger
-    """The same items as the accounting `autograd` predicts; three moments, the peak of each phase."""
+    phases: Mapping[str, Mapping[str, int]]
+    """Bytes by item at the peak of the forward pass, of the backward pass and of the update; the items of `costs/ledger.py`."""
     saved_bytes: int
     """All that autograd keeps when the forward pass ends."""
     workspace_bytes: int
-    """The most that one operation allocated for itself while it ran."""
+    """The most that operations allocated for themselves while they ran."""
+
+    @property
+    def items(self) -> Mapping[str, int]:
+        """The items at the peak of the step."""
+        return max(self.phases.values(), key=lambda items: sum(items.values()))
+
+    @property
+    def total_bytes(self) -> int:
+        """All items together, at the peak."""
+        return sum(self.items.values())
 
 
 def measured_memory(flat: FlatNetwork, optimizer: Optimizer, inputs: Tensor, targets: Tensor, *, client_vectors: int = 0) -> MeasuredMemory:
@@ -50,15 +58,18 @@ def measured_memory(flat: FlatNetwork, optimizer: Optimizer, inputs: Tensor, tar
     back = _replayed(_profiled(lambda: _watched_backward(flat, inputs, targets)))
     update = _replayed(_profiled(stepper.step))
     always = _always(flat, stepper) | {"client_vectors": client_vectors * _bytes([flat.weights])}
-    batch = {"batch": _bytes([inputs, targets])}
-    empty = {"batch": 0, "saved_activations": 0, "transient_activations": 0, "update_buffers": 0}
+    batch = _bytes([inputs, targets])
+    phases = {
+        "forward": _moment(always, batch, back.forward),
+        "backward": _moment(always, batch, back.backward),
+        "update": _moment(always, 0, _Peak(), update.forward.other),
+    }
+    return MeasuredMemory(phases, back.saved, back.workspace)
 
-    def moment(phase: Phase, peak: "_Peak") -> Moment:
-        return Moment("", phase, always | empty | batch | {"saved_activations": peak.saved, "transient_activations": peak.other})
 
-    moments = (moment("forward", back.forward), moment("backward", back.backward))
-    last = Moment("", "update", always | empty | {"update_buffers": update.forward.other})
-    return MeasuredMemory(ledger_of(ACCOUNTING, len(inputs), (*moments, last)), back.saved, back.workspace)
+def _moment(always: Mapping[str, int], batch: int, peak: "_Peak", update_buffers: int = 0) -> dict[str, int]:
+    activations = {"saved_activations": peak.saved, "transient_activations": peak.other}
+    return {**always, "batch": batch, **activations, "update_buffers": update_buffers}
 
 
 def _always(flat: FlatNetwork, stepper: torch.optim.Optimizer) -> dict[str, int]:
@@ -91,7 +102,7 @@ def _watched_backward(flat: FlatNetwork, inputs: Tensor, targets: Tensor) -> Non
         flat.backward(inputs, targets)
 
 
-def _profiled(action: Any) -> list[Any]:
+def _profiled(action: Callable[[], object]) -> list[Any]:
     # the profiler's library writes a line to standard error at every start unless told not to, once and for all, before the first
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:

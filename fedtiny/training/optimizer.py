@@ -26,6 +26,21 @@ class SGD(Part):
     """Weight lambda of the L2 penalty added to the gradient."""
 
     @property
+    def state_vectors(self) -> int:
+        """Vectors as long as what trains that are kept from step to step: the momentum."""
+        return int(self.momentum > 0)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that are kept beside them: none."""
+        return 0
+
+    @property
+    def update_vectors(self) -> int:
+        """Vectors that a step needs beside them: the gradient with the penalty added to it."""
+        return int(self.weight_decay > 0)
+
+    @property
     def is_plain(self) -> bool:
         """True without momentum and weight decay: the step is -eta times the gradient and nothing else."""
         return self.momentum == 0 and self.weight_decay == 0
@@ -43,6 +58,21 @@ class Adam(Part):
     """Decay of the running mean of the squared gradient."""
     epsilon: PositiveNumber = 1e-8
     """Added to the denominator, so that it is never 0."""
+
+    @property
+    def state_vectors(self) -> int:
+        """Vectors as long as what trains that are kept from step to step: both running means."""
+        return 2
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that are kept beside them: PyTorch counts steps in a float32."""
+        return 4
+
+    @property
+    def update_vectors(self) -> int:
+        """Vectors that a step needs beside them: PyTorch takes the root of the second mean and divides it, in memory of their own."""
+        return 2
 
 
 Optimizer = Annotated[SGD | Adam, Field(discriminator="kind")]
