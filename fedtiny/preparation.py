@@ -170,8 +170,8 @@ def _notes_on_integers(plans: Blueprint) -> tuple[str, ...]:
         return ()
     bits = 64 if plans.scenario.training.precision == "float64" else 32
     return (
-        f"The network computes in int8, but virtual time is that of the devices' usual rates, and messages carry {bits} bits for every value: "
-        "the speed of int8 and its smaller messages are not modelled.",
+        f"The network computes in int8, but virtual time is that of the devices' usual rates, and messages carry {bits} bits for every "
+        "value: the speed of int8 and its smaller messages are not modelled.",
     )
 
 

@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fedtiny.models.folded_convolution import FoldedConvolution
 from fedtiny.models.quantized_convolution import HIGHEST, LOWEST, QuantizedAddition, QuantizedConvolution, Requantization
-from fedtiny.models.quantized_network import QuantizedBottleneck, QuantizedMobileNetwork, quantized_convolutions
+from fedtiny.models.quantized_network import Int8, QuantizedBottleneck, QuantizedMobileNetwork, quantized_convolutions
+from fedtiny.randomness import Streams
+from fedtiny.training.local import Examples
 
 LARGEST_WEIGHT: Final = 127
 LARGEST_BIAS: Final = 2**31 - 1
@@ -41,6 +44,12 @@ class _Watched:
 
     inputs: Affine
     output: Affine
+
+
+def calibration_inputs(examples: Examples, chosen: np.ndarray, quantization: Int8, streams: Streams) -> Tensor:
+    """Inputs of so many of the chosen examples as the quantisation asks for, or of all of them if they are fewer."""
+    order = streams.numpy("quantization", "calibration").permutation(chosen)
+    return examples.inputs[torch.from_numpy(np.sort(order[: quantization.calibration_examples]))]
 
 
 @torch.no_grad()

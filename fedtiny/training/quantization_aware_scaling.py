@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from fedtiny.models.quantized_network import parameter_scales, quantized_convolutions
 from fedtiny.parts import Part
-from fedtiny.updates.layout import Layout
+from fedtiny.updates.layout import Layout, OwnElements
 
 _INT8: Final = (-128.0, 127.0)
 _INT32: Final = (-(2.0**31), 2.0**31 - 1)
@@ -47,42 +47,56 @@ class QuantizedTraining(Part):
         return self
 
 
-def gradient_factors(network: nn.Module, layout: Layout) -> Tensor:
-    """What QAS multiplies each element of the flat gradient by, shape (trainable elements,); 1 for real parameters."""
+DEFAULT: Final = QuantizedTraining()
+
+
+def gradient_factors(network: nn.Module, layout: Layout, training: QuantizedTraining = DEFAULT) -> Tensor | None:
+    """What each element of the flat gradient is multiplied by, shape (trainable elements,), 1 for real parameters; None: by nothing."""
     scales = parameter_scales(network)
-    parts = [torch.ones(0, dtype=next(network.parameters()).dtype)]
+    if training.scaling == "none" or not scales:
+        return None
+    one = torch.ones((), dtype=next(network.parameters()).dtype)
+    factors = []
     for tensor in layout.tensors:
-        scale = scales.get(tensor.name, parts[0].new_ones(()))
-        whole = scale.pow(-2).expand(tensor.shape).reshape(-1)
-        parts.append(whole[torch.from_numpy(tensor.positions())])
-    return torch.cat(parts)
+        whole = scales.get(tensor.name, one).pow(-2).expand(tensor.shape).reshape(-1)
+        factors.append(whole[torch.from_numpy(tensor.positions())])
+    return torch.cat(factors)
 
 
 @dataclass(frozen=True)
 class IntegerStorage:
-    """What a device can keep of each trainable element, shape (trainable elements,): from `lowest` to `highest`, infinite if real."""
+    """Which elements of a flat vector a device keeps as integers, and how large those can be."""
 
-    lowest: Tensor
-    highest: Tensor
     integers: Tensor
-    """Positions of the elements that are integers."""
+    """Whether an element is an integer, shape (trainable elements,)."""
+    lowest: Tensor
+    """The smallest value of each element, shape (trainable elements,)."""
+    highest: Tensor
+    """The largest value of each element."""
     rounding: Literal["nearest", "stochastic"]
 
-    def store(self, weights: Tensor, generator: np.random.Generator) -> None:
-        """Rounds and clamps in place what is integer; `generator` is drawn from for stochastic rounding only."""
-        values = weights[self.integers]
+    def store(self, weights: Tensor, generator: np.random.Generator, part: OwnElements | None = None) -> None:
+        """Rounds and clamps in place the integers among the weights (trainable elements,), or among those of one device's part.
+
+        `generator` is drawn from for stochastic rounding only.
+        """
+        chosen = torch.arange(len(weights)) if part is None else torch.from_numpy(part.positions)
+        chosen = chosen[self.integers[chosen]]
+        values = weights[chosen]
         if self.rounding == "nearest":
             values.round_()
         else:
             values.add_(torch.from_numpy(generator.random(len(values))).to(values.dtype)).floor_()
-        weights[self.integers] = values.clamp_(self.lowest[self.integers], self.highest[self.integers])
+        weights[chosen] = values.clamp_(self.lowest[chosen], self.highest[chosen])
 
 
-def integer_storage(network: nn.Module, layout: Layout, rounding: Literal["nearest", "stochastic"]) -> IntegerStorage:
-    """The storage of an int8 network: weights in 8 bits, biases in 32, the head real."""
+def integer_storage(network: nn.Module, layout: Layout, training: QuantizedTraining = DEFAULT) -> IntegerStorage | None:
+    """The storage of an int8 network: weights in 8 bits, biases in 32, the head real; None where everything is stored as it is."""
     ranges = {
         f"{path}.{name}": limits for path, _ in quantized_convolutions(network) for name, limits in (("weight", _INT8), ("bias", _INT32))
     }
-    limits = np.concatenate([np.zeros((0, 2)), *(np.tile(ranges.get(one.name, _REAL), (one.elements, 1)) for one in layout.tensors)])
+    if training.storage == "float_master" or not ranges:
+        return None
+    limits = np.concatenate([np.tile(ranges.get(tensor.name, _REAL), (tensor.elements, 1)) for tensor in layout.tensors])
     lowest, highest = torch.from_numpy(limits).to(next(network.parameters()).dtype).unbind(1)
-    return IntegerStorage(lowest, highest, torch.from_numpy(np.flatnonzero(np.isfinite(limits[:, 0]))), rounding)
+    return IntegerStorage(torch.isfinite(lowest), lowest, highest, training.rounding)

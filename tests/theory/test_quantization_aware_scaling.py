@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from fedtiny.models.quantized_network import QuantizedBottleneck, parameter_scales, quantized_convolutions, set_rounding
 from fedtiny.training.local import FlatNetwork
-from fedtiny.training.quantization_aware_scaling import gradient_factors, integer_storage
+from fedtiny.training.quantization_aware_scaling import QuantizedTraining, gradient_factors, integer_storage
 from fedtiny.updates.layout import Layout, TrainableTensor
 
 RATE = 0.02
+WITHOUT = QuantizedTraining(scaling="none")
 
 
 def names_of(network: nn.Module) -> list[str]:
@@ -62,9 +63,9 @@ def batch(pair, number: int) -> tuple[Tensor, Tensor]:
     return inputs, torch.tensor([0, 1, 2, 3, 4, number % 5])
 
 
-def stepped(flat: FlatNetwork, factors: Tensor | float, pair, number: int) -> None:
+def stepped(flat: FlatNetwork, pair, number: int) -> None:
     flat.backward(*batch(pair, number))
-    flat.weights -= RATE * flat.gradients * factors
+    flat.weights -= RATE * flat.gradients
 
 
 def real_values(network: nn.Module) -> dict[str, Tensor]:
@@ -78,11 +79,10 @@ def test_e5_without_rounding_qas_is_sgd_on_the_real_network_step_by_step(quantiz
     integer, reference = quantized_pair.integer, real_reference(quantized_pair)
     set_rounding(integer, rounds=False)
     own, real = FlatNetwork(integer, names_of(integer)), FlatNetwork(reference, names_of(reference))
-    factors, before = gradient_factors(integer, own.layout), real_values(reference)
-    before = {name: value.clone() for name, value in before.items()}
+    before = {name: value.clone() for name, value in real_values(reference).items()}
     for number in range(4):
-        stepped(own, factors, quantized_pair, number)
-        stepped(real, 1.0, quantized_pair, number)
+        stepped(own, quantized_pair, number)
+        stepped(real, quantized_pair, number)
         # the network multiplies a last bit by about ten a step
         tolerance = 1e-12 * 10**number
         for name, value in real_values(integer).items():
@@ -95,12 +95,14 @@ def test_e5_without_rounding_qas_is_sgd_on_the_real_network_step_by_step(quantiz
 def test_e5_with_rounding_one_step_of_each_weight_and_bias_is_that_of_its_real_value(quantized_pair):
     integer = quantized_pair.integer
     flat = FlatNetwork(integer, names_of(integer))
-    factors, scales, before = gradient_factors(integer, flat.layout), parameter_scales(integer), real_values(integer)
-    before = {name: value.clone() for name, value in before.items()}
-    stepped(flat, factors, quantized_pair, 0)
+    scales = parameter_scales(integer)
+    before = {name: value.clone() for name, value in real_values(integer).items()}
+    plain = FlatNetwork(deepcopy(integer), names_of(integer), WITHOUT)
+    plain.backward(*batch(quantized_pair, 0))
+    stepped(flat, quantized_pair, 0)
     for name, value in real_values(integer).items():
         # the gradient of the integer is s times that of the real number
-        gradient = integer.get_parameter(name).grad / scales.get(name, torch.ones(()))
+        gradient = plain.network.get_parameter(name).grad / scales.get(name, torch.ones(()))
         torch.testing.assert_close(value, before[name] - RATE * gradient, rtol=1e-12, atol=1e-15, msg=name)
 
 
@@ -108,19 +110,18 @@ def test_e6_the_ratio_of_weight_to_gradient_is_that_of_the_real_network_with_qas
     made_generic(quantized_pair)
     integer, reference = quantized_pair.integer, real_reference(quantized_pair)
     set_rounding(integer, rounds=False)
-    own, real = FlatNetwork(integer, names_of(integer)), FlatNetwork(reference, names_of(reference))
+    plain, real = FlatNetwork(integer, names_of(integer), WITHOUT), FlatNetwork(reference, names_of(reference))
+    own = FlatNetwork(deepcopy(integer), names_of(integer))
     own.backward(*batch(quantized_pair, 0))
+    plain.backward(*batch(quantized_pair, 0))
     real.backward(*batch(quantized_pair, 0))
-    factors = dict(
-        zip(names_of(integer), gradient_factors(integer, own.layout).split([p.numel() for p in integer.parameters()]), strict=True)
-    )
     for path, convolution in quantized_convolutions(integer):
         name = f"{path}.weight"
         weight, gradient = convolution.weight.detach(), convolution.weight.grad
         real_weight, real_gradient = reference.get_parameter(name).detach(), reference.get_parameter(name).grad
         scale = convolution.weight_scale[0]
         expected = real_weight[0].norm() / real_gradient[0].norm()
-        scaled = gradient * factors[name].view(gradient.shape)
+        scaled = own.network.get_parameter(name).grad
         torch.testing.assert_close(weight[0].norm() / scaled[0].norm(), expected, rtol=1e-9, atol=0)
         torch.testing.assert_close(weight[0].norm() / gradient[0].norm(), expected / scale**2, rtol=1e-9, atol=0)
 
@@ -131,6 +132,13 @@ def test_e6_with_all_scales_one_qas_does_nothing(quantized_pair):
         convolution.input_scale.fill_(1.0)
     layout = FlatNetwork(quantized_pair.integer, names_of(quantized_pair.integer)).layout
     assert torch.equal(gradient_factors(quantized_pair.integer, layout), torch.ones(layout.elements, dtype=torch.float64))
+
+
+def test_networks_of_real_numbers_have_no_factors_and_neither_has_training_without_scaling(quantized_pair):
+    for network, training in ((quantized_pair.real, QuantizedTraining()), (quantized_pair.integer, WITHOUT)):
+        layout = FlatNetwork(network, names_of(network)).layout
+        assert gradient_factors(network, layout, training) is None
+        assert integer_storage(quantized_pair.real, layout, QuantizedTraining(storage="int8")) is None
 
 
 def test_e7_masking_and_scaling_commute(quantized_pair):
@@ -148,7 +156,7 @@ def test_e7_masking_and_scaling_commute(quantized_pair):
 def test_e7_storing_integers_is_idempotent_and_they_stay_within_8_and_32_bits(quantized_pair, rounding):
     integer = quantized_pair.integer
     flat = FlatNetwork(integer, names_of(integer))
-    storage = integer_storage(integer, flat.layout, rounding)
+    storage = integer_storage(integer, flat.layout, QuantizedTraining(storage="int8", rounding=rounding))
     head = {name: integer.get_parameter(name).detach().clone() for name in ("head.weight", "head.bias")}
     with torch.no_grad():
         integer.stem.convolution.weight += 40.7
