@@ -54,11 +54,6 @@ class Unit:
         return self.layer.rate_class == "depthwise"
 
     @property
-    def channels(self) -> int:
-        """Output channels, 1 where they are not known."""
-        return next((one.shape[0] for one in self.layer.parameters if one.role == "weight" and one.shape), 1)
-
-    @property
     def mask_bits(self) -> int:
         """One bit per output element that tells whether it was clamped."""
         return self.layer.output_elements if self.clamps and self.has_gradient and not self.is_head else 0

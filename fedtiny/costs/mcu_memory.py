@@ -208,7 +208,7 @@ def _forward_bytes(unit: Unit) -> int:
     layer = unit.layer
     larger = max(layer.input_elements, layer.output_elements)
     if unit.is_depthwise:
-        return larger + larger // unit.channels
+        return larger + larger // layer.groups
     return layer.input_elements + (4 if unit.is_head else 1) * layer.output_elements
 
 
