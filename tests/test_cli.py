@@ -205,7 +205,7 @@ def test_report_draws_one_run_again_and_several_side_by_side(tiny, fedtiny_says)
 
 
 def test_validate_says_that_a_scenario_is_valid_and_writes_nothing(tiny, fedtiny_says):
-    assert fedtiny_says("validate", tiny)[:2] == (0, "tiny.yaml: valid\n")
+    assert fedtiny_says("validate", tiny)[:2] == (0, "tiny.yaml: 2 x custom (1 MB): full fits with 4.968 kB\ntiny.yaml: valid\n")
     assert [path.name for path in Path().iterdir()] == ["tiny.yaml"]
 
 
