@@ -9,7 +9,7 @@ from torch import Tensor, nn
 _CHANNELS_PER_GROUP = 8
 
 
-class GroupNorm(nn.GroupNorm):
+class GroupNormalization(nn.GroupNorm):
     """torch's group norm, also where its parameters train and nothing below it does."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ class GroupNorm(nn.GroupNorm):
         return super().forward(inputs)
 
 
-def group_norm(channels: int) -> GroupNorm:
+def group_norm(channels: int) -> GroupNormalization:
     """Groups of as many channels as the largest divisor of `channels` up to eight (arXiv 2007.11622, released code)."""
     per_group = max(size for size in range(1, _CHANNELS_PER_GROUP + 1) if channels % size == 0)
-    return GroupNorm(channels // per_group, channels)
+    return GroupNormalization(channels // per_group, channels)
