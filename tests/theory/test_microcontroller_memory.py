@@ -5,6 +5,8 @@ Lin et al., arXiv 2206.15472: 3x128x128, 10 classes, batch 1, kB of 1024 bytes.
 
 import functools
 import math
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -142,3 +144,10 @@ def test_a_step_goes_forward_through_every_operator_and_back_to_the_first_that_t
     assert len(forward) == 42 + 1
     assert backward == forward[::-1][: 5 + 1]
     assert ledger.total_bytes == max(moment.total_bytes for moment in ledger.moments)
+
+
+def test_the_tables_of_the_documentation_are_what_the_benchmark_prints():
+    root = Path(__file__).parents[2]
+    tables = runpy.run_path(str(root / "benchmarks" / "peak_sram.py"))["tables"]()
+    page = (root / "docs" / "mcu_memory.md").read_text(encoding="utf-8")
+    assert [table for table in tables.split("\n\n") if table not in page] == []
