@@ -174,7 +174,9 @@ class _Active:
         self.batch_size = batch_size
         self.edges: list[frozenset[int]] = []
         for node in step.nodes:
-            self.edges.append(frozenset(position for position, edge in enumerate(node.edges) if edge is not None and self._exists(edge, plan)))
+            self.edges.append(
+                frozenset(position for position, edge in enumerate(node.edges) if edge is not None and self._exists(edge, plan))
+            )
         self.kept = [
             [saved.storage for saved in node.saved if saved.edges & edges] for node, edges in zip(step.nodes, self.edges, strict=True)
         ]
@@ -191,10 +193,10 @@ class _Active:
                 kept_from[storage] = min(node.made, kept_from.get(storage, node.made))
         count = len(self.step.layers)
         saved, other = [0] * (count + 1), [0] * (count + 1)
-        for number, (storage, size) in enumerate(zip(self.step.storages, self.sizes, strict=True)):
+        for number, (made, size) in enumerate(zip(self.step.storages, self.sizes, strict=True)):
             start = kept_from.get(number, count)
-            _add(saved, max(start, storage.born), count, size)
-            _add(other, storage.born, min(start, count if storage.died is None else storage.died + 1), size)
+            _add(saved, max(start, made.born), count, size)
+            _add(other, made.born, min(start, count if made.died is None else made.died + 1), size)
         for layer, bytes_saved, bytes_other in zip(self.step.layers, _running(saved), _running(other), strict=False):
             yield layer, "forward", bytes_saved, bytes_other
 

@@ -72,7 +72,7 @@ class SavedConditions(TorchFunctionMode):
 def saved_names(node: Node) -> list[str]:
     """What a node may keep, by the names of its attributes; a custom function keeps `saved_tensors`."""
     names = [name for name in dir(node) if name.startswith(_PREFIX)]
-    return [*names, "saved_tensors"] if isinstance(node, torch.autograd.function.BackwardCFunction) else names
+    return [*names, "saved_tensors"] if hasattr(node, "saved_tensors") else names
 
 
 def existing_edges(node: Node) -> frozenset[int]:

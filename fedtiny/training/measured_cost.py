@@ -14,7 +14,7 @@ depends on the machine and is reported beside the ledger, not in it. Weights cha
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from fedtiny.training.local import FlatNetwork
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.training.stepper import torch_optimizer
 
+Phase = Literal["forward", "backward", "update"]
 _SAVED: Final = "fedtiny saves "
 
 
@@ -32,7 +33,7 @@ _SAVED: Final = "fedtiny saves "
 class MeasuredMemory:
     """What was measured in one step."""
 
-    phases: Mapping[str, Mapping[str, int]]
+    phases: Mapping[Phase, Mapping[str, int]]
     """Bytes by item at the peak of the forward pass, of the backward pass and of the update; the items of `costs/ledger.py`."""
     saved_bytes: int
     """All that autograd keeps when the forward pass ends."""
@@ -59,7 +60,7 @@ def measured_memory(flat: FlatNetwork, optimizer: Optimizer, inputs: Tensor, tar
     update = _replayed(_profiled(stepper.step))
     always = _always(flat, stepper) | {"client_vectors": client_vectors * _bytes([flat.weights])}
     batch = _bytes([inputs, targets])
-    phases = {
+    phases: dict[Phase, dict[str, int]] = {
         "forward": _moment(always, batch, back.forward),
         "backward": _moment(always, batch, back.backward),
         "update": _moment(always, 0, _Peak(), update.forward.other),
