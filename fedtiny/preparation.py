@@ -15,6 +15,7 @@ import torch
 
 from fedtiny.blueprint import Blueprint, blueprint
 from fedtiny.datasets.base import Dataset
+from fedtiny.datasets.partition_family import KnownOfClients
 from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, public_examples, shares_of
 from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
@@ -22,12 +23,12 @@ from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
+from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
 from fedtiny.participation import Participant, assigned, decide, who_trains_what
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
-from fedtiny.training.quantization_aware_scaling import DEFAULT
 from fedtiny.updates.layout import Layout, OwnElements, layout_of, own_elements, union
 
 TrainingProgress = Callable[[int, int], None]
@@ -71,7 +72,7 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     layout, parts = _layouts(plans, participants)
     return World(
         blueprint=plans,
-        flat=FlatNetwork(plans.network, layout, scenario.training.quantization or DEFAULT),
+        flat=FlatNetwork(plans.network, layout, _quantization(scenario.model) or DEFAULT),
         train=train,
         test=_examples(dataset.test_inputs, dataset.test_targets, dtype),
         participants=participants,
@@ -100,7 +101,9 @@ def _examples(inputs: np.ndarray, targets: np.ndarray, dtype: torch.dtype) -> Ex
 
 def _split(plans: Blueprint, dataset: Dataset, shares: Shares) -> list[np.ndarray]:
     owners = None if dataset.client_train is None else dataset.client_train[shares.private]
-    parts = plans.scenario.data.partition.split(dataset.train_targets[shares.private], len(plans.fleet), plans.streams, owners)
+    _, classes = np.unique([device.device.memory for device in plans.fleet], return_inverse=True)
+    known = KnownOfClients(owners, classes)
+    parts = plans.scenario.data.partition.split(dataset.train_targets[shares.private], len(plans.fleet), plans.streams, known)
     return [shares.private[part] for part in parts]
 
 
@@ -145,11 +148,12 @@ def _pretrained(
     plans: Blueprint, recipe: Pretraining, dataset: Dataset, train: Examples, shares: Shares, progress: TrainingProgress | None
 ) -> None:
     model, network = plans.scenario.model, plans.network
-    if isinstance(model, MobileModel) and isinstance(network, QuantizedMobileNetwork) and model.quantization is not None:
-        real = _in_real_numbers(plans, model)
+    quantization = _quantization(model)
+    if isinstance(network, QuantizedMobileNetwork) and quantization is not None:
+        real = _in_real_numbers(plans)
         _pretrained(real, recipe, dataset, train, shares, progress)
         chosen = public_examples(train, shares, recipe)
-        quantize(real.network, network, calibration_inputs(train, chosen, model.quantization, plans.streams))
+        quantize(real.network, network, calibration_inputs(train, chosen, quantization, plans.streams))
         return
     identity = {
         "model": model.to_plain(),
@@ -175,9 +179,13 @@ def _notes_on_integers(plans: Blueprint) -> tuple[str, ...]:
     )
 
 
-def _in_real_numbers(plans: Blueprint, model: MobileModel) -> Blueprint:
+def _quantization(model: Model) -> Int8 | None:
+    return model.quantization if isinstance(model, MobileModel) else None
+
+
+def _in_real_numbers(plans: Blueprint) -> Blueprint:
     """The same with the folded network that an int8 network is made from."""
-    real = model.model_copy(update={"quantization": None})
+    real = plans.scenario.model.model_copy(update={"quantization": None})
     generator = torch.Generator().manual_seed(plans.streams.integer("model", "initial"))
     network = real.build(plans.summary.input_shape, plans.facts.classes, lite_residual=False, generator=generator)
     scenario = plans.scenario.model_copy(update={"model": real})

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fedtiny.datasets.images import Floats, change_images
-from fedtiny.datasets.partition import AnyPartition, Count, Iid, Indices
+from fedtiny.datasets.partition import AnyPartition, Iid
+from fedtiny.datasets.partition_family import Count, Indices
 from fedtiny.errors import DataError
 from fedtiny.parts import Part
 from fedtiny.randomness import Streams

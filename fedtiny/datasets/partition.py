@@ -7,6 +7,7 @@
 | shards | exactly `classes_per_client` classes for every client, a class cut evenly among its clients | [3], cut by class as in [4] |
 | sizes | the stated numbers or shares of examples, or sizes with a log-normal spread; classes as they fall | - |
 | natural | the data set says whose every example is | - |
+| by_device_class | labels that live mostly on the devices of one class, equal sizes where that is possible | by_device_class.py |
 
 A split is a list of sorted, disjoint index arrays, one per client, none empty; it depends on the seed, the targets and
 the number of clients. All but `sizes` with less than everything use every example. Why FedTiny has its own
@@ -18,35 +19,31 @@ partitions, and where they differ from Flower's: docs/decisions/0002-partitions.
 [4] Li et al., Federated Learning on Non-IID Data Silos, ICDE 2022, arXiv:2102.02079, section 4 ("#C = k").
 """
 
-from abc import abstractmethod
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, Strict, model_validator
 
+from fedtiny.datasets.by_device_class import ByDeviceClass
+from fedtiny.datasets.partition_family import (
+    NOTHING_KNOWN,
+    Count,
+    Indices,
+    KnownOfClients,
+    Partition,
+    check_enough,
+    examples_by_label,
+    partition_stream,
+    rounded,
+)
 from fedtiny.errors import DataError
-from fedtiny.parts import Part
 from fedtiny.randomness import Streams
 
-Indices = NDArray[np.int64]
-Count = Annotated[int, Field(gt=0)]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _MOST_DRAWS: Final = 1000
 _SHARES_TOLERANCE: Final = 1e-9
-
-
-class Partition(Part):
-    """How examples become clients' examples. Every kind is one final class."""
-
-    @abstractmethod
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
-        """The examples of every client: sorted, disjoint index arrays into `targets`, `(examples,)`, none of them empty.
-
-        `client_train`, `(examples,)`, says whose every example is, where the data set knows. Raises DataError where
-        the examples cannot be spread over so many clients in this way; the message says what to change.
-        """
 
 
 class Iid(Partition):
@@ -54,10 +51,10 @@ class Iid(Partition):
 
     kind: Literal["iid"] = "iid"
 
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
+    def split(self, targets: NDArray[Any], clients: int, streams: Streams, known: KnownOfClients = NOTHING_KNOWN) -> list[Indices]:
         """Sizes differ by at most one; every example is used."""
-        _check_enough(targets, clients)
-        return [np.sort(part) for part in np.array_split(_stream(streams).permutation(len(targets)), clients)]
+        check_enough(targets, clients)
+        return [np.sort(part) for part in np.array_split(partition_stream(streams).permutation(len(targets)), clients)]
 
 
 class Dirichlet(Partition):
@@ -69,11 +66,11 @@ class Dirichlet(Partition):
     minimum_examples: Count = 1
     """Shares are drawn again until every client has that many examples."""
 
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
+    def split(self, targets: NDArray[Any], clients: int, streams: Streams, known: KnownOfClients = NOTHING_KNOWN) -> list[Indices]:
         """Every example is used; every client has at least `minimum_examples`."""
-        _check_enough(targets, clients, self.minimum_examples)
-        generator = _stream(streams)
-        by_class = _by_class(targets, generator)
+        check_enough(targets, clients, self.minimum_examples)
+        generator = partition_stream(streams)
+        by_class = examples_by_label(targets, generator)
         cuts = self._cuts([len(members) for members in by_class], clients, generator)
         pieces = [np.split(members, cut) for members, cut in zip(by_class, cuts, strict=True)]
         return [np.sort(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
@@ -100,11 +97,11 @@ class Shards(Partition):
     classes_per_client: Count
     """How many classes a client has; McMahan et al. used 2."""
 
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
+    def split(self, targets: NDArray[Any], clients: int, streams: Streams, known: KnownOfClients = NOTHING_KNOWN) -> list[Indices]:
         """Every example is used; the numbers of clients that share a class differ by at most one."""
-        _check_enough(targets, clients, self.classes_per_client)
-        generator = _stream(streams)
-        by_class = _by_class(targets, generator)
+        check_enough(targets, clients, self.classes_per_client)
+        generator = partition_stream(streams)
+        by_class = examples_by_label(targets, generator)
         holders = self._holders(len(by_class), clients, generator)
         scarce = [(len(members), len(having)) for members, having in zip(by_class, holders, strict=True) if len(members) < len(having)]
         if scarce:
@@ -153,10 +150,10 @@ class Sizes(Partition):
             raise ValueError(f"shares sum to {sum(self.sizes):g}: they may sum to at most 1; numbers of examples are whole")
         return self
 
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
+    def split(self, targets: NDArray[Any], clients: int, streams: Streams, known: KnownOfClients = NOTHING_KNOWN) -> list[Indices]:
         """Every example is used by `sigma` and by shares that sum to 1; otherwise what is left over is nobody's."""
-        _check_enough(targets, clients)
-        generator = _stream(streams)
+        check_enough(targets, clients)
+        generator = partition_stream(streams)
         order = generator.permutation(len(targets))
         ends = self._ends(len(targets), clients, generator)
         return [np.sort(part) for part in np.split(order[: ends[-1]], ends[:-1])]
@@ -167,7 +164,7 @@ class Sizes(Partition):
         if self.sizes is None or len(self.sizes) != clients:
             raise DataError(f"sizes has {len(self.sizes or ())} entries for {clients} clients: give one per client")
         totals = np.cumsum(self.sizes)
-        ends = totals if self._counted() else _rounded(totals * examples)
+        ends = totals if self._counted() else rounded(totals * examples)
         if ends[-1] > examples:
             raise DataError(f"sizes sum to {ends[-1]}, but there are {examples} training examples")
         if np.diff(ends, prepend=0).min() < 1:
@@ -183,8 +180,9 @@ class Natural(Partition):
 
     kind: Literal["natural"] = "natural"
 
-    def split(self, targets: NDArray[Any], clients: int, streams: Streams, client_train: Indices | None = None) -> list[Indices]:
-        """The n-th client has the examples of the n-th smallest number in `client_train`."""
+    def split(self, targets: NDArray[Any], clients: int, streams: Streams, known: KnownOfClients = NOTHING_KNOWN) -> list[Indices]:
+        """The n-th client has the examples of the n-th smallest number in `known.client_train`."""
+        client_train = known.client_train
         if client_train is None:
             raise DataError(
                 "this data set does not say whose its examples are: a natural partition needs an npz file with client_train, or kind text"
@@ -198,34 +196,11 @@ class Natural(Partition):
         return [np.flatnonzero(client_train == number) for number in numbers]
 
 
-AnyPartition = Annotated[Iid | Dirichlet | Shards | Sizes | Natural, Field(discriminator="kind")]
+AnyPartition = Annotated[Iid | Dirichlet | Shards | Sizes | Natural | ByDeviceClass, Field(discriminator="kind")]
 """The field type of a partition: one of the kinds above."""
-
-
-def _stream(streams: Streams) -> np.random.Generator:
-    return streams.numpy("data", "partition")
-
-
-def _check_enough(targets: NDArray[Any], clients: int, each: int = 1) -> None:
-    if len(targets) < clients * each:
-        raise DataError(
-            f"{len(targets)} training examples are too few for {clients} clients with at least {each} each: "
-            "take fewer clients or more examples"
-        )
-
-
-def _by_class(targets: NDArray[Any], generator: np.random.Generator) -> list[Indices]:
-    """The shuffled examples of every class that occurs, in the order of the classes."""
-    if not np.issubdtype(targets.dtype, np.integer):
-        raise DataError(f"targets of type {targets.dtype} are no classes: use partition kind iid, sizes or natural")
-    return [generator.permutation(np.flatnonzero(targets == label)) for label in np.unique(targets)]
 
 
 def _log_normal_ends(sigma: float, examples: int, clients: int, generator: np.random.Generator) -> Indices:
     """Where the clients' examples end, `(clients,)`: one each, so that nobody is without, and the rest in proportion."""
     weights = np.exp(sigma * generator.standard_normal(clients))
-    return np.arange(1, clients + 1) + _rounded(np.cumsum(weights) / weights.sum() * (examples - clients))
-
-
-def _rounded(values: NDArray[np.float64]) -> Indices:
-    return np.rint(values).astype(np.int64)
+    return np.arange(1, clients + 1) + rounded(np.cumsum(weights) / weights.sum() * (examples - clients))

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from fedtiny.datasets.base import Data, Dataset, DatasetFacts, Examples, prepare
 from fedtiny.datasets.images import Floats, change_images
-from fedtiny.datasets.partition import Count
+from fedtiny.datasets.partition_family import Count
 from fedtiny.randomness import Streams
 
 SOURCE: Final = "Made by FedTiny: Gaussian noise around one smooth random mean image per class."

@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 
 from fedtiny.datasets.base import Data, Dataset, DatasetFacts, Examples, prepare
 from fedtiny.datasets.npz import file_digest
-from fedtiny.datasets.partition import Count
+from fedtiny.datasets.partition_family import Count
 from fedtiny.errors import DataError
 from fedtiny.randomness import Streams
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from fedtiny.datasets.partition import AnyPartition, Dirichlet, Iid, Natural, Partition, Shards, Sizes
+from fedtiny.datasets.partition_family import KnownOfClients
 from fedtiny.errors import DataError
 from fedtiny.randomness import Streams
 
@@ -171,7 +172,7 @@ def test_sizes_that_make_no_sense_are_refused(stated):
 
 def test_a_natural_partition_follows_the_data():
     owners = np.array([30, 10, 10, 20, 30, 30])
-    parts = Natural().split(np.zeros(6), 3, Streams(0), owners)
+    parts = Natural().split(np.zeros(6), 3, Streams(0), KnownOfClients(owners))
     assert [part.tolist() for part in parts] == [[1, 2], [3], [0, 4, 5]]
 
 
@@ -196,7 +197,7 @@ def test_a_split_that_is_impossible_says_what_to_change(partition, clients, mess
 
 def test_a_natural_partition_needs_a_device_for_every_client():
     with pytest.raises(DataError, match="are those of 2 clients, but the fleet has 3 devices: make the fleet's counts sum to 2"):
-        Natural().split(np.zeros(4), 3, Streams(0), np.array([0, 1, 1, 0]))
+        Natural().split(np.zeros(4), 3, Streams(0), KnownOfClients(np.array([0, 1, 1, 0])))
 
 
 @pytest.mark.parametrize("partition", [Dirichlet(alpha=1), Shards(classes_per_client=1)])

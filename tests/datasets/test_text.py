@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from fedtiny.datasets.partition import Natural
+from fedtiny.datasets.partition_family import KnownOfClients
 from fedtiny.datasets.text import Text, corpus_digest, corpus_files
 from fedtiny.errors import DataError
 from fedtiny.randomness import Streams
@@ -65,7 +66,7 @@ def test_examples_begin_a_stride_apart(corpus):
 def test_a_file_is_a_source_and_a_natural_partition_is_one_of_files(corpus):
     data = load(corpus)
     assert data.client_train.tolist() == [0] * (round(0.8 * len(ANT)) - 4) + [1] * (round(0.8 * len(BEE)) - 4)
-    ant, bee = Natural().split(data.train_targets, 2, Streams(0), data.client_train)
+    ant, bee = Natural().split(data.train_targets, 2, Streams(0), KnownOfClients(data.client_train))
     assert spelled(data, data.train_inputs[ant[:1]]) == ["an a"]
     assert spelled(data, data.train_inputs[bee[:1]]) == ["the "]
 
