@@ -8,20 +8,22 @@ from fedtiny.preparation import prepare
 from fedtiny.scenario.schema import Scenario
 
 PRETRAINED = {"steps": 60, "share": 0.4, "batch_size": 32, "learning_rate": 0.005}
-MODEL = {"kind": "mobilenet_v2_w035", "normalization": "folded", "pretrained": PRETRAINED}
-INT8 = {**MODEL, "quantization": {"kind": "int8"}}
+MODEL = {"kind": "mobilenet_v2_w035", "normalization": "folded"}
+INT8 = {"kind": "int8"}
 
 
 @pytest.fixture(scope="module")
 def stated(tmp_path_factory):
-    def make(*, int8: bool = True, precision: str = "float32", quantization: dict | None = None, **changes: object) -> Scenario:
+    def make(
+        *, quantization: dict | None = INT8, steps: int = PRETRAINED["steps"], precision: str = "float32", **changes: object
+    ) -> Scenario:
         training = {"batch_size": 8, "local_steps": 2, "optimizer": {"kind": "sgd", "learning_rate": 0.02}, "precision": precision}
         plain = {
             "name": "int8",
             "seed": 2,
-            "model": INT8 if int8 else MODEL,
+            "model": {**MODEL, "quantization": quantization, "pretrained": {**PRETRAINED, "steps": steps}},
             "data": {"kind": "digits", "test_examples": 200, "partition": {"kind": "iid"}},
-            "training": training if quantization is None else {**training, "quantization": quantization},
+            "training": training,
             "strategy": {"kind": "fedavg"},
             "fleet": [{"count": 2, "device": "raspberry_pi_4", "network": "lte_static"}],
             "stop": {"rounds": 2},
@@ -36,13 +38,13 @@ def stated(tmp_path_factory):
 
 def test_the_int8_network_begins_nearly_as_good_as_the_folded_one_it_was_made_from(stated):
     start = {"stop": {"rounds": 0}}
-    integer, real = (run(stated(int8=int8, **start)).rounds["accuracy"].to_pylist()[0] for int8 in (True, False))
+    integer, real = (run(stated(quantization=kind, **start)).rounds["accuracy"].to_pylist()[0] for kind in (INT8, None))
     assert real > 0.3
     assert abs(integer - real) < 0.05
 
 
 def test_what_is_frozen_keeps_every_bit_in_a_whole_run_and_scales_do_too(stated):
-    scenario = stated(update={"kind": "bias"}, quantization={"storage": "int8", "rounding": "stochastic"})
+    scenario = stated(update={"kind": "bias"}, quantization={**INT8, "storage": "int8", "rounding": "stochastic"})
     before = {name: value.numpy().copy() for name, value in prepare(scenario).flat.network.state_dict().items()}
     after, again = run(scenario).model, run(scenario).model
     moved = {name for name, value in before.items() if not np.array_equal(value, after[name])}
@@ -51,7 +53,7 @@ def test_what_is_frozen_keeps_every_bit_in_a_whole_run_and_scales_do_too(stated)
     assert all(np.array_equal(after[name], again[name]) for name in after)
 
 
-@pytest.mark.parametrize("quantization", [None, {"storage": "int8"}])
+@pytest.mark.parametrize("quantization", [INT8, {**INT8, "storage": "int8"}])
 def test_devices_hold_integers_where_they_store_int8_and_real_numbers_elsewhere(stated, quantization):
     whole = []
 
@@ -60,12 +62,12 @@ def test_devices_hold_integers_where_they_store_int8_and_real_numbers_elsewhere(
 
     result = run(stated(quantization=quantization, stop={"rounds": 1}), observe=observe)
     assert len(whole) == 4
-    assert set(whole) == {quantization is not None}
+    assert set(whole) == {"storage" in quantization}
     assert any("int8" in note and "carry 32 bits" in note for note in result.notes)
 
 
 def test_dga_without_delay_is_fedavg_on_master_values_too(stated):
-    precise = {"precision": "float64", "update": {"kind": "bias"}, "model": {**INT8, "pretrained": {**PRETRAINED, "steps": 5}}}
+    precise = {"precision": "float64", "update": {"kind": "bias"}, "steps": 5}
     averaged = run(stated(**precise)).model
     corrected = run(stated(**precise, strategy={"kind": "dga", "delay": 0})).model
     for name, value in averaged.items():

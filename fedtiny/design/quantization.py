@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from fedtiny.models.folded_convolution import FoldedConvolution
+from fedtiny.models.quantization import Int8
 from fedtiny.models.quantized_convolution import HIGHEST, LOWEST, QuantizedAddition, QuantizedConvolution, Requantization
-from fedtiny.models.quantized_network import Int8, QuantizedBottleneck, QuantizedMobileNetwork, quantized_convolutions
+from fedtiny.models.quantized_network import QuantizedBottleneck, QuantizedMobileNetwork, quantized_convolutions
 from fedtiny.randomness import Streams
 from fedtiny.training.local import Examples
 

@@ -12,7 +12,8 @@ from fedtiny.models.base import Model, lite_residual_wanted
 from fedtiny.models.inverted_bottleneck import convolution_unit, folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture
 from fedtiny.models.mobile_network import build_mobile_network
-from fedtiny.models.quantized_network import Int8, build_quantized_network
+from fedtiny.models.quantization import Int8
+from fedtiny.models.quantized_network import build_quantized_network
 
 
 class MobileModel(Model, ABC):

@@ -7,10 +7,8 @@ before the head.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from fedtiny.models.initialization import empty_linear, initialize
@@ -23,15 +21,6 @@ from fedtiny.models.quantized_convolution import (
     QuantizedConvolution,
     Requantization,
 )
-from fedtiny.parts import Part
-
-
-class Int8(Part):
-    """Post-training quantisation to 8 bits: weights symmetric per output channel, activations per tensor, head in floating point."""
-
-    kind: Literal["int8"] = "int8"
-    calibration_examples: Annotated[int, Field(gt=0)] = 256
-    """So many public examples say between which values each activation lies."""
 
 
 def quantized_unit(

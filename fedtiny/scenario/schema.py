@@ -19,7 +19,6 @@ from fedtiny.parts import Part
 from fedtiny.scenario.choices import AnyData, AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.strategies.dga import DGA
 from fedtiny.training.optimizer import SGD, Optimizer
-from fedtiny.training.quantization_aware_scaling import QuantizedTraining
 from fedtiny.units import PositiveSeconds
 from fedtiny.updates.full import Full
 
@@ -45,8 +44,6 @@ class Training(Part):
     """What makes a step of a gradient."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point type of weights, gradients and what travels."""
-    quantization: QuantizedTraining | None = None
-    """How a network with model.quantization is trained. Default, for such a network: {scaling: qas, storage: float_master}."""
 
 
 class Stop(Part):
@@ -135,26 +132,19 @@ def _check_dga(strategy: AnyStrategy, training: Training) -> None:
 
 
 def _check_quantization(scenario: Scenario) -> None:
-    model, training = scenario.model, scenario.training.quantization
-    quantized = isinstance(model, MobileModel) and model.quantization is not None
-    if quantized and model.pretrained is None:
+    quantization = scenario.model.quantization if isinstance(scenario.model, MobileModel) else None
+    if quantization is None:
+        return
+    if scenario.model.pretrained is None:
         raise ScenarioError(
             "an int8 network needs values to be quantised and examples to be calibrated on: add model.pretrained, for example {steps: 300}",
             ("model", "quantization"),
         )
-    if training is None:
-        return
-    if not quantized:
-        raise ScenarioError(
-            f"model {model.kind} computes in real numbers: leave out training.quantization, or take a mobile network with "
-            "normalization: folded and quantization: {kind: int8}",
-            ("training", "quantization"),
-        )
-    if training.storage == "int8" and isinstance(scenario.strategy, DGA):
+    if quantization.storage == "int8" and isinstance(scenario.strategy, DGA):
         raise ScenarioError(
             "dga corrects weights by real numbers between two steps, so devices cannot keep integers: use storage: float_master, "
             "or strategy: {kind: fedavg}",
-            ("training", "quantization", "storage"),
+            ("model", "quantization", "storage"),
         )
 
 

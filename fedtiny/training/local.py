@@ -19,9 +19,10 @@ import torch
 from torch import nn
 
 from fedtiny.errors import ModelError
+from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.randomness import Streams
 from fedtiny.training.optimizer import Optimizer
-from fedtiny.training.quantization_aware_scaling import DEFAULT, QuantizedTraining, gradient_factors, integer_storage
+from fedtiny.training.quantization_aware_scaling import gradient_factors, integer_storage
 from fedtiny.training.stepper import stepper
 from fedtiny.updates.layout import Layout, OwnElements, TrainableTensor
 
@@ -76,11 +77,11 @@ class FlatNetwork:
 
     `trainable` is their layout, or the names of the tensors that train whole, in the order in which they lie in the vector; all
     other parameters are frozen. A network that has a method `loss(inputs, targets)` is trained on it, others on the
-    cross-entropy of their logits. `quantized` says how a network of integers is trained; it means nothing to others. Raises
+    cross-entropy of their logits. `quantization` says how a network of integers is trained; it means nothing to others. Raises
     ModelError where the network lacks one of the tensors.
     """
 
-    def __init__(self, network: nn.Module, trainable: Layout | Sequence[str], quantized: QuantizedTraining = DEFAULT) -> None:
+    def __init__(self, network: nn.Module, trainable: Layout | Sequence[str], quantization: Int8 = DEFAULT) -> None:
         self.network = network
         self._parameters = dict(network.named_parameters())
         self.layout = trainable if isinstance(trainable, Layout) else self._whole(trainable)
@@ -94,8 +95,8 @@ class FlatNetwork:
             self._join(tensor, self._parameter(tensor.name), self.weights[position:end], self.gradients[position:end])
             position = end
         self.require(self.layout.names)
-        self._factors = gradient_factors(network, self.layout, quantized)
-        self.storage = integer_storage(network, self.layout, quantized)
+        self._factors = gradient_factors(network, self.layout, quantization)
+        self.storage = integer_storage(network, self.layout, quantization)
 
     def _whole(self, names: Sequence[str]) -> Layout:
         return Layout(tuple(TrainableTensor(name, tuple(self._parameter(name).shape)) for name in names))

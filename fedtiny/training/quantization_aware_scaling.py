@@ -14,15 +14,14 @@ the fraction that it drops, so that steps of less than half an integer count on 
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import numpy as np
 import torch
-from pydantic import model_validator
 from torch import Tensor, nn
 
+from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import parameter_scales, quantized_convolutions
-from fedtiny.parts import Part
 from fedtiny.updates.layout import Layout, OwnElements
 
 _INT8: Final = (-128.0, 127.0)
@@ -30,30 +29,10 @@ _INT32: Final = (-(2.0**31), 2.0**31 - 1)
 _REAL: Final = (-np.inf, np.inf)
 
 
-class QuantizedTraining(Part):
-    """How an int8 network is trained."""
-
-    scaling: Literal["qas", "none"] = "qas"
-    """qas: quantization-aware scaling of the gradients. none: gradients with respect to the integers, as they are."""
-    storage: Literal["float_master", "int8"] = "float_master"
-    """float_master: devices keep real master values. int8: they keep integers; what they receive and every step is rounded."""
-    rounding: Literal["nearest", "stochastic"] = "nearest"
-    """How integers are stored: to the nearest, or up with the probability of the fraction. For storage: int8."""
-
-    @model_validator(mode="after")
-    def _only_integers_are_rounded(self) -> Self:
-        if self.rounding == "stochastic" and self.storage == "float_master":
-            raise ValueError("master values are not rounded when they are stored: add storage: int8, or leave out rounding: stochastic")
-        return self
-
-
-DEFAULT: Final = QuantizedTraining()
-
-
-def gradient_factors(network: nn.Module, layout: Layout, training: QuantizedTraining = DEFAULT) -> Tensor | None:
+def gradient_factors(network: nn.Module, layout: Layout, quantization: Int8 = DEFAULT) -> Tensor | None:
     """What each element of the flat gradient is multiplied by, shape (trainable elements,), 1 for real parameters; None: by nothing."""
     scales = parameter_scales(network)
-    if training.scaling == "none" or not scales:
+    if quantization.scaling == "none" or not scales:
         return None
     one = torch.ones((), dtype=next(network.parameters()).dtype)
     factors = []
@@ -90,13 +69,13 @@ class IntegerStorage:
         weights[chosen] = values.clamp_(self.lowest[chosen], self.highest[chosen])
 
 
-def integer_storage(network: nn.Module, layout: Layout, training: QuantizedTraining = DEFAULT) -> IntegerStorage | None:
+def integer_storage(network: nn.Module, layout: Layout, quantization: Int8 = DEFAULT) -> IntegerStorage | None:
     """The storage of an int8 network: weights in 8 bits, biases in 32, the head real; None where everything is stored as it is."""
     ranges = {
         f"{path}.{name}": limits for path, _ in quantized_convolutions(network) for name, limits in (("weight", _INT8), ("bias", _INT32))
     }
-    if training.storage == "float_master" or not ranges:
+    if quantization.storage == "float_master" or not ranges:
         return None
     limits = np.concatenate([np.tile(ranges.get(tensor.name, _REAL), (tensor.elements, 1)) for tensor in layout.tensors])
     lowest, highest = torch.from_numpy(limits).to(next(network.parameters()).dtype).unbind(1)
-    return IntegerStorage(torch.isfinite(lowest), lowest, highest, training.rounding)
+    return IntegerStorage(torch.isfinite(lowest), lowest, highest, quantization.rounding)

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fedtiny.models.quantization import Int8
 from fedtiny.models.quantized_network import QuantizedBottleneck, parameter_scales, quantized_convolutions, set_rounding
 from fedtiny.training.local import FlatNetwork
-from fedtiny.training.quantization_aware_scaling import QuantizedTraining, gradient_factors, integer_storage
+from fedtiny.training.quantization_aware_scaling import gradient_factors, integer_storage
 from fedtiny.updates.layout import Layout, TrainableTensor
 
 RATE = 0.02
-WITHOUT = QuantizedTraining(scaling="none")
+WITHOUT = Int8(scaling="none")
 
 
 def names_of(network: nn.Module) -> list[str]:
@@ -135,10 +136,10 @@ def test_e6_with_all_scales_one_qas_does_nothing(quantized_pair):
 
 
 def test_networks_of_real_numbers_have_no_factors_and_neither_has_training_without_scaling(quantized_pair):
-    for network, training in ((quantized_pair.real, QuantizedTraining()), (quantized_pair.integer, WITHOUT)):
+    for network, training in ((quantized_pair.real, Int8()), (quantized_pair.integer, WITHOUT)):
         layout = FlatNetwork(network, names_of(network)).layout
         assert gradient_factors(network, layout, training) is None
-        assert integer_storage(quantized_pair.real, layout, QuantizedTraining(storage="int8")) is None
+        assert integer_storage(quantized_pair.real, layout, Int8(storage="int8")) is None
 
 
 def test_e7_masking_and_scaling_commute(quantized_pair):
@@ -156,7 +157,7 @@ def test_e7_masking_and_scaling_commute(quantized_pair):
 def test_e7_storing_integers_is_idempotent_and_they_stay_within_8_and_32_bits(quantized_pair, rounding):
     integer = quantized_pair.integer
     flat = FlatNetwork(integer, names_of(integer))
-    storage = integer_storage(integer, flat.layout, QuantizedTraining(storage="int8", rounding=rounding))
+    storage = integer_storage(integer, flat.layout, Int8(storage="int8", rounding=rounding))
     head = {name: integer.get_parameter(name).detach().clone() for name in ("head.weight", "head.bias")}
     with torch.no_grad():
         integer.stem.convolution.weight += 40.7

@@ -3,11 +3,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from fedtiny.models.quantization import Int8
 from fedtiny.models.quantized_network import quantized_convolutions
 from fedtiny.randomness import Streams
 from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import SGD
-from fedtiny.training.quantization_aware_scaling import QuantizedTraining, integer_storage
+from fedtiny.training.quantization_aware_scaling import integer_storage
 from fedtiny.updates.layout import Layout, TrainableTensor, own_elements
 
 WEIGHT, BIAS = "blocks.12.main.project.convolution.weight", "blocks.12.main.project.convolution.bias"
@@ -15,7 +16,7 @@ WEIGHT, BIAS = "blocks.12.main.project.convolution.weight", "blocks.12.main.proj
 
 def learner(pair, *names: str, part=None, momentum: float = 0.0, **quantized: str) -> LocalLearner:
     examples = Examples(pair.images(16), torch.arange(16) % 5)
-    flat = FlatNetwork(pair.integer, names or [name for name, _ in pair.integer.named_parameters()], QuantizedTraining(**quantized))
+    flat = FlatNetwork(pair.integer, names or [name for name, _ in pair.integer.named_parameters()], Int8(**quantized))
     optimizer = SGD(learning_rate=0.05, momentum=momentum)
     return LocalLearner(3, flat, examples, Batches(np.arange(16), 4, Streams(1), ("device", 3)), optimizer, part=part)
 
@@ -63,7 +64,7 @@ def test_a_step_of_stochastic_rounding_is_reproducible_and_another_for_every_ste
 
 def test_stochastic_rounding_is_right_on_average(quantized_pair):
     layout = Layout((TrainableTensor(WEIGHT, tuple(quantized_pair.integer.get_parameter(WEIGHT).shape)),))
-    storage = integer_storage(quantized_pair.integer, layout, QuantizedTraining(storage="int8", rounding="stochastic"))
+    storage = integer_storage(quantized_pair.integer, layout, Int8(storage="int8", rounding="stochastic"))
     values = torch.full((layout.elements,), 3.2, dtype=torch.float64)
     storage.store(values, np.random.Generator(np.random.PCG64(1)))
     assert set(values.tolist()) == {3.0, 4.0}
@@ -103,4 +104,4 @@ def test_without_scaling_the_same_rate_moves_next_to_nothing(quantized_pair):
 
 def test_rounding_is_said_only_of_integers():
     with pytest.raises(ValidationError, match="add storage: int8, or leave out rounding: stochastic"):
-        QuantizedTraining(rounding="stochastic")
+        Int8(rounding="stochastic")
