@@ -15,14 +15,13 @@ from fedtiny.costs.extra_memory import extra_memory
 from fedtiny.costs.mcu_memory import mcu_memory
 from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
 from fedtiny.models.measure import summarize
-from fedtiny.models.quantized_network import Int8
 from fedtiny.updates.full import Full
 from fedtiny.updates.published_sparse import PUBLISHED
 from fedtiny.updates.sparse import Sparse
 from fedtiny.updates.tinytl import Bias
 
 MODELS = {"mcunet_5fps": McuNet5Fps, "mobilenet_v2_w035": MobileNetV2W035, "proxylessnas_w03": ProxylessNasW03}
-FORMS = {"group": {}, "folded": {"normalization": "folded"}, "int8": {"normalization": "folded", "quantization": Int8()}}
+FORMS = {"group": {}, "folded": {"normalization": "folded"}, "int8": {"normalization": "folded", "quantization": {"kind": "int8"}}}
 HEAD_INPUTS = {"mcunet_5fps": 160, "mobilenet_v2_w035": 112, "proxylessnas_w03": 96}
 
 # Without and with reordering, and the scheme that the label is taken to be of.

@@ -13,7 +13,7 @@ import torch
 from fedtiny.experiment import run
 from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
 from fedtiny.models.measure import summarize
-from fedtiny.models.quantized_network import Int8, parameter_scales
+from fedtiny.models.quantized_network import parameter_scales
 from fedtiny.preparation import prepare
 from fedtiny.randomness import Streams
 from fedtiny.scenario.schema import Scenario
@@ -226,7 +226,7 @@ def test_e3_a_deeper_update_has_a_larger_graph():
 
 
 def test_e7_masking_and_quantization_aware_scaling_commute():
-    network, summary = build("mcunet_5fps", normalization="folded", quantization=Int8())
+    network, summary = build("mcunet_5fps", normalization="folded", quantization={"kind": "int8"})
     generator = torch.Generator().manual_seed(3)
     for name, scale in parameter_scales(network).items():
         if name.endswith("weight"):
