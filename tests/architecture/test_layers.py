@@ -15,7 +15,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["inputs", "blueprint", "participation", "preparation", "flower_app", "recording", "experiment"],
+    ["inputs", "blueprint", "participation", "preparation", "flower_app", "recording", "experiment", "update_search"],
     ("sweeps", "deployment"),
     ["terminal", "cli", "__main__", "__init__"],
 ]
