@@ -44,6 +44,23 @@ def test_the_items_add_up_to_the_total_and_say_what_the_peak_consists_of(toy, to
     assert sum(ledger.items.values()) == ledger.total_bytes
 
 
+def test_the_ledger_walks_through_the_layers_and_its_peak_is_one_of_them(toy, toy_plans):
+    ledger = tinytl_memory(toy, toy_plans["full"], 2, client_vectors=3).ledger
+    assert [moment.layer for moment in ledger.moments] == ["conv", "norm", "relu", "pool", "fc"]
+    assert {moment.phase for moment in ledger.moments} == {"forward"}
+    assert max(moment.total_bytes for moment in ledger.moments) == ledger.total_bytes
+    assert ledger.items in [moment.items for moment in ledger.moments]
+    assert ledger.accounting == "tinytl"
+
+
+def test_training_in_float64_takes_twice_as_much_of_all_that_trains_and_flows(toy, toy_plans):
+    single = tinytl_memory(toy, toy_plans["full"], 2, client_vectors=3)
+    double = tinytl_memory(toy, toy_plans["full"], 2, client_vectors=3, trainable_bits=64, activation_bits=64, vector_element_bytes=8)
+    assert double.items["trainable_parameters"] == 2 * single.items["trainable_parameters"]
+    assert double.client_vectors == 2 * single.client_vectors
+    assert double.transient_activations == 2 * single.transient_activations
+
+
 def test_vectors_of_a_strategy_are_billed_at_their_own_width(toy, toy_plans):
     plain = tinytl_memory(toy, toy_plans["bias"], 4)
     wide = tinytl_memory(toy, toy_plans["bias"], 4, client_vectors=5, vector_element_bytes=8)
@@ -134,7 +151,15 @@ def test_masks_are_rounded_up_to_bytes_once_for_the_whole_batch(layer, make_netw
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"batch_size": 0}, {"frozen_bits": 0}, {"frozen_bits": 33}, {"activation_bits": 4}, {"activation_bits": 12}, {"client_vectors": -1}],
+    [
+        {"batch_size": 0},
+        {"frozen_bits": 0},
+        {"frozen_bits": 33},
+        {"activation_bits": 4},
+        {"activation_bits": 12},
+        {"trainable_bits": 20},
+        {"client_vectors": -1},
+    ],
 )
 def test_counts_out_of_range_are_refused(wrong, toy, toy_plans):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
@@ -142,5 +167,5 @@ def test_counts_out_of_range_are_refused(wrong, toy, toy_plans):
 
 
 def test_costs_are_computed_without_torch():
-    program = "import sys, fedtiny.costs.memory_table, fedtiny.costs.compute, fedtiny.costs.energy; sys.exit('torch' in sys.modules)"
+    program = "import sys, fedtiny.costs.memory_table, fedtiny.costs.autograd_memory, fedtiny.costs.compute, fedtiny.costs.energy; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

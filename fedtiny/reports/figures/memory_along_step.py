@@ -31,7 +31,7 @@ _LAYERS: Final = (
 )
 """What is stacked, from below: name, colour, items."""
 _WIDEST_UPDATE: Final = 0.04
-_HALF_A_NAME: Final = 0.33
+_HALF_A_NAME: Final = 0.3
 
 
 @style.paper()
@@ -45,7 +45,9 @@ def draw(steps: Sequence[tuple[str, str, Ledger]]) -> Figure:
     ledgers = {(scheme, accounting): ledger for scheme, accounting, ledger in steps}
     for row, scheme in enumerate(schemes):
         for column, accounting in enumerate(accountings):
-            _draw_panel(grid[row, column], scheme, accounting, ledgers.get((scheme, accounting)))
+            axes = grid[row, column]
+            axes.set_title(style.shortened(scheme, 26) if column == 0 else "", fontsize=7)
+            _draw_panel(axes, f"{accounting} " if row == 0 else "", ledgers.get((scheme, accounting)))
     figure.supylabel("memory for one batch", fontsize=8)
     figure.legend(
         handles=_legend([ledger for _, _, ledger in steps]), loc="outside lower left", ncols=4, handlelength=1.4, columnspacing=1.3
@@ -53,12 +55,12 @@ def draw(steps: Sequence[tuple[str, str, Ledger]]) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, scheme: str, accounting: str, ledger: Ledger | None) -> None:
+def _draw_panel(axes: Axes, accounting: str, ledger: Ledger | None) -> None:
     if ledger is None or not ledger.moments:
-        axes.set_title(f"{style.shortened(scheme, 18)}, {accounting}: –")
+        axes.set_title(f"{accounting}–", loc="right", fontsize=7, fontweight="normal")
         axes.set_axis_off()
         return
-    axes.set_title(f"{style.shortened(scheme, 18)}, {accounting}: {size(ledger.total_bytes)}", fontsize=7)
+    axes.set_title(f"{accounting}{size(ledger.total_bytes)}", loc="right", fontsize=7, fontweight="normal")
     scale = size_scale(ledger.total_bytes)
     _draw_step(axes, ledger, scale)
     axes.set_ylim(0, _ROOM * scale(ledger.total_bytes))
@@ -108,7 +110,7 @@ def _name_peak(axes: Axes, ledger: Ledger, places: Sequence[float], tops: Sequen
     number = max(range(len(tops)), key=lambda one: tops[one])
     place = (places[number] + places[number + 1]) / 2
     axes.plot([place], [tops[number]], marker="v", color=style.INK, markersize=3.5, clip_on=False, linestyle="")
-    layer = style.shortened(ledger.peak_layer or ledger.moments[number].phase, 26)
+    layer = style.shortened(ledger.peak_layer or ledger.moments[number].phase, 22)
     # in the middle above the point, but inside the panel
     inside = min(max(place, _HALF_A_NAME), 1 - _HALF_A_NAME)
     axes.annotate(layer, (inside, tops[number]), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=6)
