@@ -26,6 +26,7 @@ from fedtiny.models.small_cnn import SmallCnn
 from fedtiny.parts import Part
 from fedtiny.strategies.dga import DGA
 from fedtiny.strategies.fedavg import FedAvg
+from fedtiny.strategies.flower import FedAvgM, FedMedian, FedTrimmedAvg
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.updates.automatic import Automatic
 from fedtiny.updates.full import Full
@@ -71,7 +72,10 @@ AnyUpdate = Annotated[
 
 AnyStrategy = Annotated[
     FedAvg
-    | DGA,
+    | DGA
+    | FedMedian
+    | FedTrimmedAvg
+    | FedAvgM,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

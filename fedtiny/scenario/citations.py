@@ -23,6 +23,18 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "@inproceedings{zhu2021dga, title={Delayed Gradient Averaging: Tolerate the Communication Latency for Federated Learning}, "
         "author={Zhu, Ligeng and Lin, Hongzhou and Lu, Yao and Lin, Yujun and Han, Song}, booktitle={NeurIPS}, year={2021}}",
     ),
+    "yin2018byzantine": (
+        "D. Yin, Y. Chen, K. Ramchandran, P. Bartlett. Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates. "
+        "ICML 2018.",
+        "@inproceedings{yin2018byzantine, title={Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates}, author={Yin, "
+        "Dong and Chen, Yudong and Ramchandran, Kannan and Bartlett, Peter}, booktitle={ICML}, year={2018}}",
+    ),
+    "hsu2019measuring": (
+        "T.-M. H. Hsu, H. Qi, M. Brown. Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification. "
+        "arXiv 1909.06335, 2019.",
+        "@misc{hsu2019measuring, title={Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification}, "
+        "author={Hsu, Tzu-Ming Harry and Qi, Hang and Brown, Matthew}, year={2019}, eprint={1909.06335}, archivePrefix={arXiv}}",
+    ),
     "cai2020tinytl": (
         "H. Cai, C. Gan, L. Zhu, S. Han. TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning. NeurIPS 2020.",
         "@inproceedings{cai2020tinytl, title={TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning}, "
@@ -76,6 +88,9 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
 _USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("strategy", "fedavg"): ("mcmahan2017fedavg", "strategy fedavg"),
     ("strategy", "dga"): ("zhu2021dga", "strategy dga"),
+    ("strategy", "fedmedian"): ("yin2018byzantine", "strategy fedmedian"),
+    ("strategy", "fedtrimmedavg"): ("yin2018byzantine", "strategy fedtrimmedavg"),
+    ("strategy", "fedavgm"): ("hsu2019measuring", "strategy fedavgm"),
     ("update", "tinytl"): ("cai2020tinytl", "update tinytl, memory accounting"),
     ("update", "sparse"): ("lin2022ondevice", "update sparse"),
     ("model", "proxylessnas_mobile"): ("cai2019proxylessnas", "model proxylessnas_mobile"),

@@ -29,9 +29,9 @@ WRONG = {
     "a misspelt key": (("training:", "trainin:"), "6: trainin: unknown key: did you mean 'training'?"),
     "a misspelt key of a part": (("delay: 5", "delays: 5"), "9: strategy.delays: unknown key: did you mean 'delay'? allowed here: kind, "),
     "a key of another part": (("kind: linear", "kind: linear, width: 2"), "2: model.width: unknown key: allowed here: kind, "),
-    "a misspelt kind": (("kind: dga", "kind: dgaa"), "9: strategy.kind: unknown kind 'dgaa': did you mean 'dga'? allowed: fedavg, dga"),
+    "a misspelt kind": (("kind: dga", "kind: dgaa"), "9: strategy.kind: unknown kind 'dgaa': did you mean 'dga'? allowed: fedavg, dga, fedmedian, fedtrimmedavg, fedavgm"),
     "a kind that is not built": (("kind: dga, delay: 5", "kind: fedasync"), "9: strategy.kind: unknown kind 'fedasync'"),
-    "a part without its kind": (("kind: dga, ", ""), "9: strategy: the kind is missing: allowed kinds are dga, fedavg"),
+    "a part without its kind": (("kind: dga, ", ""), "9: strategy: the kind is missing: allowed kinds are dga, fedavg, fedavgm, fedmedian, fedtrimmedavg"),
     "a misspelt word": (
         ("delay: 5", "delay: 5, late: cary"),
         "9: strategy.late: unknown word 'cary': did you mean 'carry'? ",
