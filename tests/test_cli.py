@@ -25,7 +25,7 @@ fleet:
   - {count: 2, device: {kind: custom, memory: 1 MB, step_time: 100 ms}, network: {kind: custom, latency: 10 ms}}
 stop: {rounds: 2}
 """
-COMMANDS = ("run", "sweep", "validate", "report", "memory", "catalog", "schema", "init", "pretrain")
+COMMANDS = ("run", "sweep", "validate", "report", "memory", "contribution", "catalog", "schema", "init", "pretrain")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("scenario",),
     ["inputs", "blueprint", "participation", "preparation", "flower_app", "recording", "experiment", "update_search"],
     ("sweeps", "deployment"),
-    ["terminal", "cli", "__main__", "__init__"],
+    ["terminal", "command_options", "planning_commands", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
@@ -28,7 +28,7 @@ HEAVY = {
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
     "ray": {"sweeps"},
-    "typer": {"terminal", "cli"},
+    "typer": {"terminal", "command_options", "planning_commands", "cli"},
     "rich": {"terminal"},
     "sklearn": {"datasets"},
 }

@@ -1,0 +1,33 @@
+"""The arguments and options that several commands share, as types that typer reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedtiny.errors import ScenarioError
+
+
+def _refuse_resume(resume: bool) -> bool:
+    if resume:
+        raise ScenarioError("--resume is not built yet: run without it; a run starts from the beginning, a sweep keeps its finished cells")
+    return resume
+
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="The scenario's YAML file.", show_default=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value, any YAML.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="Another seed.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name> if left out.", show_default=False)]
+AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")]
+Resume = Annotated[bool, typer.Option("--resume", callback=_refuse_resume, help="Not built yet: refused.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
+
+
+def overrides(sets: Sequence[str] | None, seed: int | None) -> list[Any]:
+    """What --set and --seed say, to lay over a scenario's file."""
+    from fedtiny.scenario.files import Override, parse_override
+
+    given = [parse_override(text) for text in sets or ()]
+    return given if seed is None else [*given, Override(("seed",), seed, f"--seed {seed}")]

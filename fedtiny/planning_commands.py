@@ -1,0 +1,90 @@
+"""Commands for before a run: what training takes of a device's memory, and which sparse update suits a scenario."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from fedtiny.command_options import AllowCode, AsJson, Quiet, ScenarioFile, Seed, Sets, overrides
+from fedtiny.terminal import print_json, print_table, run_progress
+
+MEMORY_EXAMPLE: Final = "Example: fedtiny memory '{kind: mobilenet_v2, width: 0.35}' --input 3,96,96 --update tinytl --plot memory.svg"
+CONTRIBUTION_EXAMPLE: Final = (
+    "Example: fedtiny contribution scenario.yaml --budget '100 KiB' --steps 50 --layers 30,33,36,39 --out runs/contribution"
+)
+
+
+def memory(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A kind of network, or a part in YAML.", show_default=False)],
+    update: Annotated[str | None, typer.Option(metavar="YAML", help="One update; all schemes if left out.", show_default=False)] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples in a batch.")] = 8,
+    input_shape: Annotated[str, typer.Option("--input", metavar="C,H,W", help="Channels, height, width of a sample.")] = "3,224,224",
+    classes: Annotated[int, typer.Option(min=1, help="Classes of the task.")] = 10,
+    lite_residual: Annotated[bool | None, typer.Option(help="With or without lite residual modules.", show_default=False)] = None,
+    accounting: Annotated[
+        Literal["tinytl", "mcu", "autograd"] | None,
+        typer.Option(help="One way of counting; all, and the items of tinytl, if left out.", show_default=False),
+    ] = None,
+    optimizer: Annotated[str, typer.Option(metavar="YAML", help="Whose state is counted (autograd).")] = "sgd",
+    strategy: Annotated[str | None, typer.Option(metavar="YAML", help="Whose vectors are counted.", show_default=False)] = None,
+    local_steps: Annotated[int, typer.Option(min=1, help="Local steps of a round, for the strategy.")] = 10,
+    measure: Annotated[bool, typer.Option("--measure", help="Also take a real step, and measure it.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the step, layer by layer: .svg, .png.", show_default=False)
+    ] = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Training memory of a network, item by item, in every accounting; all update schemes side by side if none is named."""
+    from fedtiny.scenario.memory import MemoryQuestion, memory_answer, memory_rows, write_memory_plot
+
+    question = MemoryQuestion(model, update, batch_size, input_shape, classes, lite_residual, accounting, optimizer, strategy)
+    answer = memory_answer(replace(question, local_steps=local_steps, measure=measure, allow_code=allow_code))
+    if plot is not None:
+        write_memory_plot(answer, plot)
+    if as_json:
+        print_json(answer.document)
+    else:
+        shown = answer.document["accounting"]
+        print_table(
+            f"{answer.document['model']}, batch of {batch_size}, input {input_shape}; items of {shown}", memory_rows(answer.document)
+        )
+        if plot is not None:
+            typer.echo(f"plot: {plot}")
+
+
+def contribution(
+    scenario: ScenarioFile,
+    budget: Annotated[str, typer.Option(metavar="SIZE", help="Extra memory of the update, at most.")] = "100 KiB",
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each measurement.")] = 100,
+    repeats: Annotated[int, typer.Option(min=1, help="Draws of the batches to average over.")] = 1,
+    layers: Annotated[str | None, typer.Option(metavar="I,J,...", help="Convolutions to try; all if left out.", show_default=False)] = None,
+    depths: Annotated[str | None, typer.Option(metavar="K,L,...", help="Bias depths to try; about a dozen.", show_default=False)] = None,
+    shares: Annotated[str, typer.Option(metavar="R,S,...", help="Shares of input channels to try.")] = "0.125,0.25,0.5,1",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write contribution.json and the figure.", show_default=False)] = None,
+    sets: Sets = None,
+    seed: Seed = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure what each bias depth and each layer adds to accuracy, and find the best sparse update within a memory budget."""
+    from fedtiny.experiment import Progress
+    from fedtiny.scenario.contribution import analysis_of, contribution_rows, memory_budget, write_contribution
+    from fedtiny.scenario.files import explained, load_with_source
+    from fedtiny.scenario.tree import dump_tree
+    from fedtiny.update_search import search_update
+
+    analysis, limit = analysis_of(steps, repeats, depths, layers, shares), memory_budget(budget)
+    loaded, sources = load_with_source(scenario, overrides(sets, seed))
+    with explained(sources), run_progress(quiet or as_json) as bar:
+        progress = lambda done, total: bar(Progress("measuring", done, total))  # noqa: E731
+        found = search_update(loaded, limit, analysis, allow_code=allow_code, progress=progress)
+    if out is not None:
+        write_contribution(found.document(), out)
+    if as_json:
+        print_json(found.document())
+    elif not quiet:
+        print_table(f"{loaded.name}: the best sparse update within {budget} of extra memory", contribution_rows(found.document()))
+        typer.echo(dump_tree({"update": found.update}), nl=False)
