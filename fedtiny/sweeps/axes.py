@@ -1,14 +1,16 @@
 """Axes and seeds, crossed into cells: every cell is the base scenario with other values at a few keys.
 
 An axis comes from the scenario's `sweep:` or from `--axis KEY=v1,v2,...`, whose values are read as a YAML list (braces may
-hold commas). Seeds are paired: every combination runs with the same seeds, seed ... seed + N - 1. The id of a cell is a
-hash of its resolved scenario, so the same cell has the same id in every sweep.
+hold commas). A key that is several keys with commas between them, such as `update, training.batch_size`, is a zipped axis:
+each of its values is a list with a value for every key, and they change together. Seeds are paired: every combination runs
+with the same seeds, seed ... seed + N - 1. The id of a cell is a hash of its resolved scenario, so the same cell has the
+same id in every sweep.
 """
 
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,26 +28,45 @@ _ID_DIGITS: Final = 12
 
 @dataclass(frozen=True)
 class Axis:
-    """A key of the scenario, the values it takes, and where each of them was said."""
+    """A key of the scenario, or several with commas between them, the values it takes, and where each of them was said."""
 
     key: str
     values: tuple[Any, ...]
     places: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Raises ScenarioError where a key names nothing, or a zipped axis has not as many values as keys."""
+        for value, place in zip(self.values, self.places, strict=True):
+            if len(self.paths) > 1 and (not isinstance(value, list) or len(value) != len(self.paths)):
+                raise ScenarioError(f"{place}: the axis has {len(self.paths)} keys, so each value is a list of as many; found {value!r}")
+
     @property
-    def path(self) -> KeyPath:
-        """The key as a path."""
-        return key_path(self.key, self.places[0])
+    def paths(self) -> tuple[KeyPath, ...]:
+        """The keys as paths."""
+        return tuple(key_path(key, self.places[0]) for key in self.key.split(","))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The values as short texts."""
-        return tuple(label(value) for value in self.values)
+        return tuple(step.label for step in self.steps)
 
     @property
-    def overrides(self) -> list[Override]:
-        """One override for each value."""
-        return [Override(self.path, value, place) for value, place in zip(self.values, self.places, strict=True)]
+    def steps(self) -> list["Step"]:
+        """What each value says and changes."""
+        return [self._step(value, place) for value, place in zip(self.values, self.places, strict=True)]
+
+    def _step(self, value: Any, place: str) -> "Step":
+        values = [value] if len(self.paths) == 1 else value
+        overrides = tuple(Override(path, one, place) for path, one in zip(self.paths, values, strict=True))
+        return Step(", ".join(map(label, values)), overrides)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One value on an axis: a short text, and what it changes."""
+
+    label: str
+    overrides: tuple[Override, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +120,6 @@ def parse_axis(text: str) -> Axis:
     plain = parse_tree(f"[{values}]", place, lines=False).plain if equals else []
     if not isinstance(plain, list) or not plain:
         raise ScenarioError(f"{place}: expected KEY=v1,v2,..., such as --axis network.latency='0 ms,100 ms,1 s'")
-    key_path(key, place)
     return Axis(key.strip(), tuple(plain), (place,) * len(plain))
 
 
@@ -123,8 +143,8 @@ def cross(base: Tree, folder: Path, axes: Sequence[Axis], seeds: int = 1) -> Swe
     """
     axes = tuple({axis.key: axis for axis in axes}.values())
     _check_axes(axes, seeds)
-    combinations = itertools.product(*(axis.overrides for axis in axes), _seeds(base, seeds))
-    cells = tuple(_cell(base, folder, axes, combination) for combination in combinations)
+    combinations = itertools.product(itertools.product(*(axis.steps for axis in axes)), _seeds(base, seeds))
+    cells = tuple(_cell(base, folder, axes, steps, seed) for steps, seed in combinations)
     _check_different(cells)
     return Sweep(axes, cells, dump_tree({**base.plain, "sweep": {axis.key: list(axis.values) for axis in axes}}))
 
@@ -133,14 +153,14 @@ def _axis(key: str, values: Any, sources: SourceMap) -> Axis:
     path: KeyPath = ("sweep", key)
     if not isinstance(values, list) or not values:
         raise ScenarioError(sources.explain(f"must be a list of values, such as [0 ms, 100 ms], found {values!r}", path), path)
-    key_path(key, sources.locate(path))
     return Axis(key, tuple(values), tuple(sources.locate((*path, index)) for index in range(len(values))))
 
 
 def _check_axes(axes: Sequence[Axis], seeds: int) -> None:
     for axis in axes:
-        if axis.path[0] in ("seed", "sweep"):
-            raise ScenarioError(f"{axis.places[0]}: {axis.path[0]} cannot be an axis: use --seeds N to run several seeds")
+        for path in axis.paths:
+            if path[0] in ("seed", "sweep"):
+                raise ScenarioError(f"{axis.places[0]}: {path[0]} cannot be an axis: use --seeds N to run several seeds")
     number = math.prod((len(axis.values) for axis in axes), start=seeds)
     if number > MOST_CELLS:
         raise ScenarioError(f"the axes and seeds make {number} runs: a sweep may have at most {MOST_CELLS}")
@@ -153,11 +173,11 @@ def _seeds(base: Tree, seeds: int) -> list[Override | None]:
     return [Override(("seed",), first + index, f"--seeds {seeds}") for index in range(seeds)]
 
 
-def _cell(base: Tree, folder: Path, axes: Sequence[Axis], combination: Iterable[Override | None]) -> Cell:
-    overrides = [one for one in combination if one is not None]
-    tree = override(base, overrides)
+def _cell(base: Tree, folder: Path, axes: Sequence[Axis], steps: Sequence[Step], seed: Override | None) -> Cell:
+    overrides = [one for step in steps for one in step.overrides]
+    tree = override(base, overrides if seed is None else [*overrides, seed])
     scenario = to_scenario(tree, folder)
-    labels = {axis.key: label(one.value) for axis, one in zip(axes, overrides, strict=False)}
+    labels = {axis.key: step.label for axis, step in zip(axes, steps, strict=True)}
     digest = hashlib.sha256(resolved_yaml(scenario).encode()).hexdigest()
     return Cell(digest[:_ID_DIGITS], labels, scenario, tree.sources)
 

@@ -51,6 +51,32 @@ def test_an_axis_of_the_command_line_takes_the_place_of_the_files(tiny):
     assert [cell.labels for cell in sweep.cells] == [{"update": "bias"}]
 
 
+ZIPPED = "sweep:\n  update, training.batch_size: [[full, 2], [{kind: last}, 4]]\n"
+
+
+def test_the_keys_of_a_zipped_axis_change_together(tiny):
+    cells = crossed(tiny(ZIPPED), "network.latency=0 ms,1 s").cells
+    assert [(cell.scenario.update.kind, cell.scenario.training.batch_size, cell.scenario.network.latency) for cell in cells] == [
+        ("full", 2, 0.0),
+        ("full", 2, 1.0),
+        ("last", 4, 0.0),
+        ("last", 4, 1.0),
+    ]
+    assert [cell.labels["update, training.batch_size"] for cell in cells[::2]] == ["full, 2", "last, 4"]
+
+
+def test_a_zipped_axis_can_be_said_on_the_command_line(tiny):
+    (first, second) = crossed(tiny(), "update,training.batch_size=[full,2],[last,4]").cells
+    assert (first.scenario.update.kind, second.scenario.training.batch_size) == ("full", 4)
+
+
+@pytest.mark.parametrize("value", ["full", "[full]", "[full, 2, 3]"])
+def test_a_zipped_value_says_something_for_every_key(tiny, value):
+    path = tiny(f"sweep:\n  update, training.batch_size:\n    - {value}\n")
+    assert error(path).startswith(f"{path}:")
+    assert "the axis has 2 keys, so each value is a list of as many" in error(path)
+
+
 def test_braces_may_hold_commas(tiny):
     assert parse_axis("strategy=fedavg,{kind: dga, delay: 2}").values == ("fedavg", {"kind": "dga", "delay": 2})
     assert parse_axis("network.latency=0 ms, 100 ms ,1 s").values == ("0 ms", "100 ms", "1 s")
