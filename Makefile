@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise flower check clean constraints
+.PHONY: help setup run test promise flower memory check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -45,6 +45,9 @@ promise: setup ## measure what DGA promises on Fashion-MNIST: figure and table o
 
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
+
+memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py
 
 check: setup ## ruff, mypy --strict and the architecture tests
 	$(BIN)/ruff check .
