@@ -269,7 +269,10 @@ def test_no_error_of_the_input_shows_a_traceback(arguments, tmp_path):
 def test_memory_shows_a_table_or_one_json_document(fedtiny_says):
     code, out, _ = fedtiny_says("memory", "mcunet_5fps", "--input", "3,32,32")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[-7:-1]] == ["full", "last", "norm_last", "bias", "tinytl_lite_residual", "tinytl"]
+    schemes = [line.split()[0] for line in out.splitlines() if line.strip()][-11:]
+    assert schemes[:6] == ["full", "last", "norm_last", "bias", "tinytl_lite_residual", "tinytl"]
+    assert schemes[6:] == [f"mcunet_5fps_{label}" for label in ("49kb", "74kb", "99kb", "124kb", "148kb")]
+    assert all(accounting in out for accounting in ("tinytl", "mcu", "autograd"))
     code, out, _ = fedtiny_says(
         "memory", "mcunet_5fps", "--input", "3,32,32", "--batch-size", 2, "--json", "--no-lite-residual", "--update", "bias"
     )
@@ -280,7 +283,11 @@ def test_memory_shows_a_table_or_one_json_document(fedtiny_says):
         "bias",
         False,
     )
-    assert fedtiny_says("memory", "linear", "--accounting", "mcu")[0] == 2
+    assert fedtiny_says("memory", "linear", "--accounting", "hearsay")[0] == 2
+    code, out, _ = fedtiny_says(
+        "memory", "linear", "--input", "3,8,8", "--update", "full", "--accounting", "autograd", "--plot", "step.svg"
+    )
+    assert (code, out.splitlines()[-1]) == (0, "plot: step.svg")
 
 
 @pytest.mark.parametrize("family", ["devices", "networks", "models", "datasets", "updates", "strategies"])
