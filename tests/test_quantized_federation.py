@@ -64,6 +64,7 @@ def test_devices_hold_integers_where_they_store_int8_and_real_numbers_elsewhere(
     assert len(whole) == 4
     assert set(whole) == {"storage" in quantization}
     assert any("int8" in note and "carry 32 bits" in note for note in result.notes)
+    assert {"lin2022ondevice", "jacob2018quantization"} <= {work["key"] for work in result.citations}
 
 
 def test_dga_without_delay_is_fedavg_on_master_values_too(stated):

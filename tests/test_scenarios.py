@@ -14,6 +14,7 @@ SHORT = {
     "quickstart": {"model.pretrained.steps": 2},
     "tinytl_memory": {"model.pretrained.steps": 2},
     "latency_memory": {"model.pretrained.steps": 2},
+    "qas": {"model.pretrained.steps": 2},
 }
 
 

@@ -72,6 +72,11 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "Seungwoo and Seo, Seokjun and Shin, Beomjun and Byun, Hyeongmin and Kersner, Martin and Kim, Beomsu and Kim, Dongyoung and Ha, "
         "Sungjoo}, booktitle={Interspeech}, year={2019}}",
     ),
+    "jacob2018quantization": (
+        "B. Jacob et al. Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference. CVPR 2018.",
+        "@inproceedings{jacob2018quantization, title={Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
+        "Inference}, author={Jacob, Benoit and others}, booktitle={CVPR}, year={2018}}",
+    ),
     "xiao2017fashion": (
         "H. Xiao, K. Rasul, R. Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms. "
         "arXiv 1708.07747, 2017.",
@@ -114,4 +119,7 @@ def citations_of(scenario: Scenario) -> list[Citation]:
         if key_and_reason is not None:
             key, reason = key_and_reason
             used[key] = reason if used.get(key, "") in reason else f"{used[key]}, {reason}"
+    if getattr(scenario.model, "quantization", None) is not None:
+        used["jacob2018quantization"] = "quantisation to int8"
+        used["lin2022ondevice"] = ", ".join(filter(None, [used.get("lin2022ondevice"), "training of an int8 network"]))
     return [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]
