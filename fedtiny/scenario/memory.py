@@ -7,9 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import torch
-from torch import nn
-
 from fedtiny.costs.autograd_memory import autograd_memory
 from fedtiny.costs.ledger import Ledger, Moment, ledger_of
 from fedtiny.costs.mcu_memory import mcu_memory
@@ -22,7 +19,7 @@ from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.seeded import build_seeded
 from fedtiny.models.step import StepFacts
 from fedtiny.models.summary import ModelSummary
-from fedtiny.models.watch_step import watch_step
+from fedtiny.models.watch_step import batches_of_zeros, watch_step
 from fedtiny.reports.quantities import number, size
 from fedtiny.scenario.choices import AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.scenario.files import read_part
@@ -127,15 +124,19 @@ class _Forms:
         """Whether the network carries lite residual modules under this update."""
         return self._model.wants_lite_residual(update.trains_lite_residual)
 
-    def network(self, lite_residual: bool) -> nn.Module:
-        """The network with its first values."""
-        return build_seeded(self._model, self.input_shape, self._classes, lite_residual=lite_residual, seed=0)
+    def flat(self, lite_residual: bool, plan: UpdatePlan) -> FlatNetwork:
+        """A new network of this form, with what trains of it."""
+        network = build_seeded(self._model, self.input_shape, self._classes, lite_residual=lite_residual, seed=0)
+        values = {name: parameter.numpy(force=True) for name, parameter in network.named_parameters()}
+        return FlatNetwork(network, layout_of(plan, self.summary(lite_residual), values))
 
     def _summary(self, lite_residual: bool) -> ModelSummary:
-        return summarize(self.network(lite_residual), self._model.kind, self.input_shape, self._classes)
+        network = build_seeded(self._model, self.input_shape, self._classes, lite_residual=lite_residual, seed=0)
+        return summarize(network, self._model.kind, self.input_shape, self._classes)
 
     def _step(self, lite_residual: bool) -> StepFacts:
-        return watch_step(self.network(lite_residual), self._model.kind, self.input_shape)
+        network = build_seeded(self._model, self.input_shape, self._classes, lite_residual=lite_residual, seed=0)
+        return watch_step(network, self._model.kind, self.input_shape)
 
 
 @dataclass(frozen=True)
@@ -159,21 +160,18 @@ class _Bill:
         wanted = ACCOUNTINGS if self.asked.accounting is None else (self.asked.accounting,)
         ledgers: dict[str, Ledger] = {accounting: ways[accounting]() for accounting in wanted}
         if self.asked.measure:
-            ledgers[MEASURED] = self._measured(forms.network(form), summary, plan, ways["autograd"]().total_bytes)
+            ledgers[MEASURED] = self._measured(forms.flat(form, plan), summary, plan, ways["autograd"]().total_bytes)
         return SchemeMemory(summary, plan, ledgers)
 
-    def _measured(self, network: nn.Module, summary: ModelSummary, plan: UpdatePlan, expected: int) -> Ledger:
+    def _measured(self, flat: FlatNetwork, summary: ModelSummary, plan: UpdatePlan, expected: int) -> Ledger:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if expected > _MOST_OF_THE_MACHINE * memory:
             raise ScenarioError(
                 f"--measure: a step of update {plan.scheme} takes about {size(expected)}, and this machine has {size(memory)}: "
                 "lower --batch-size or --input, or leave --measure out"
             )
-        values = {name: parameter.numpy(force=True) for name, parameter in network.named_parameters()}
-        flat = FlatNetwork(network, layout_of(plan, summary, values))
-        inputs = torch.zeros((self.asked.batch_size, *summary.input_shape))
-        targets = torch.zeros(self.asked.batch_size, dtype=torch.int64)
-        measured = measured_memory(flat, self.optimizer, inputs, targets, client_vectors=self.client_vectors)
+        batch = batches_of_zeros(flat.network, summary.input_shape)(self.asked.batch_size)
+        measured = measured_memory(flat, self.optimizer, *batch, client_vectors=self.client_vectors)
         moments = [Moment("", phase, items) for phase, items in measured.phases.items()]
         return ledger_of(MEASURED, self.asked.batch_size, tuple(moments))
 
