@@ -84,6 +84,7 @@ def test_a_frozen_weight_is_neither_kept_for_nor_gone_back_to(summary, step, tra
     ledger = autograd_memory(summary, step, training(NORM), 1, optimizer=PLAIN)
     assert ("forward", "fc", 100, 110) in courses(ledger), "fc does not keep its input, which only fc itself then holds"
     assert [layer for phase, layer, *_ in courses(ledger) if phase == "backward"] == ["loss", "fc", "norm"]
+    assert ("backward", "fc", 110 - 10, 8 + 10 + 100) in courses(ledger), "no gradient of its weight is made"
     assert ledger.items["frozen_parameters"] == 4 * 15
     assert ledger.items["gradients"] == 4 * 2
 
