@@ -19,6 +19,7 @@ from fedtiny.datasets.partition_family import KnownOfClients
 from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, public_examples, shares_of
 from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
+from fedtiny.design.weight_codebook import compress_frozen_weights
 from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
@@ -70,6 +71,9 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     train = _examples(dataset.train_inputs, dataset.train_targets, dtype)
     notes = _initial_values(plans, dataset, train, shares, progress)
     layout, parts = _layouts(plans, participants)
+    if scenario.training.frozen_weights == "codebook":
+        frozen = compress_frozen_weights(plans.network, plans.summary, layout.names, plans.streams)
+        notes = (*notes, f"The weights of {len(frozen)} layers that nobody trains are kept in codebooks of 256 values.")
     return World(
         blueprint=plans,
         flat=FlatNetwork(plans.network, layout, _quantization(scenario.model) or DEFAULT),

@@ -303,3 +303,14 @@ def test_own_code_is_pretrained_alike_every_time_and_without_the_cache(cache):
     assert equal(values(prepare(scenario(model=model), progress=lambda done, total: told.append(done))), first)
     assert told == [1, 2, 3, 4, 5]
     assert list(cache.rglob("*.safetensors")) == []
+
+
+def test_frozen_weights_can_be_kept_in_codebooks():
+    wanted = {"model": {"kind": "small_cnn"}, "update": {"kind": "last"}}
+    plain, compressed = (prepare(scenario(**wanted, training={"frozen_weights": kept})) for kept in ("float", "codebook"))
+    values = [dict(world.flat.network.named_parameters()) for world in (plain, compressed)]
+    distinct = [value["convolution_2.weight"].unique().numel() for value in values]
+    assert distinct == [16 * 8 * 9, 256]
+    assert torch.equal(values[0]["head.weight"], values[1]["head.weight"])
+    assert not plain.notes
+    assert compressed.notes == ("The weights of 2 layers that nobody trains are kept in codebooks of 256 values.",)

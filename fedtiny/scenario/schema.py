@@ -44,6 +44,9 @@ class Training(Part):
     """What makes a step of a gradient."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point type of weights, gradients and what travels."""
+    frozen_weights: Literal["float", "codebook"] = "float"
+    """Weights of convolutions and linear layers that nobody trains: as they are, or in eight bits each, a codebook of 256 values for
+    every layer, as TinyTL keeps them."""
 
 
 class Stop(Part):
