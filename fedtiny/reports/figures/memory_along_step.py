@@ -31,6 +31,7 @@ _LAYERS: Final = (
 )
 """What is stacked, from below: name, colour, items."""
 _WIDEST_UPDATE: Final = 0.04
+_NARROWEST_NAMED: Final = 0.1
 _HALF_A_NAME: Final = 0.3
 
 
@@ -96,13 +97,13 @@ def _name_phases(axes: Axes, phases: Sequence[str], places: Sequence[float]) -> 
     ticks = []
     for phase, members in groupby(phases):
         end = start + len(list(members))
-        ticks.append(((places[start] + places[end]) / 2, phase))
+        if places[end] - places[start] > _NARROWEST_NAMED:
+            ticks.append(((places[start] + places[end]) / 2, phase))
         if start:
             axes.axvline(places[start], color=style.SOFT, linewidth=0.6, linestyle=(0, (2, 2)))
         start = end
     axes.set_xlim(0, 1)
-    named = [(place, phase) for place, phase in ticks if phase != "update"]
-    axes.set_xticks([place for place, _ in named], [phase for _, phase in named])
+    axes.set_xticks([place for place, _ in ticks], [phase for _, phase in ticks])
     axes.tick_params(axis="x", length=0)
 
 
