@@ -17,6 +17,7 @@ from fedtiny.errors import FolderError
 from fedtiny.reports import style
 from fedtiny.reports.blocks import Page, Picture
 from fedtiny.reports.figures import (
+    learning_by_class,
     learning_over_bytes,
     learning_over_energy,
     learning_over_rounds,
@@ -55,6 +56,12 @@ RUN_FIGURES: Final = (
     RunFigure("learning_over_bytes", learning_over_bytes.draw, "Accuracy and loss over the bytes that all devices sent and received."),
     RunFigure(
         "learning_over_energy", learning_over_energy.draw, "Accuracy and loss over the joules of the whole fleet, idle devices included."
+    ),
+    RunFigure(
+        "learning_by_class",
+        learning_by_class.draw,
+        "Accuracy of the global model on the labels that each device class holds, over virtual time.",
+        wide=True,
     ),
     RunFigure("timeline", timeline.draw, "Downlink (above), processor and uplink (below) of some devices of every class.", wide=True),
     RunFigure("processor_time", processor_time.draw, "Where the processors' time goes, by device class, over the whole run.", wide=True),

@@ -7,6 +7,7 @@ from fedtiny.reports.blocks import Block, Listing, Page, Picture, Section, Sente
 from fedtiny.reports.citations import citation_blocks
 from fedtiny.reports.description import differences_table, parts_table
 from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
+from fedtiny.reports.participation import participation_sentence, participation_table
 from fedtiny.reports.quantities import count, percent
 from fedtiny.reports.sweep_axes import value_label
 from fedtiny.reports.sweep_tables import cells_table
@@ -19,14 +20,17 @@ Pictures = Mapping[str, Picture]
 
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
+_CLASSES_TEXT: Final = "What devices hold differs by class: the test accuracy of each label, weighted as the class holds them."
 _TIME_TEXT: Final = "A window from the middle of the run. Narrow bars are waiting; a slanted stroke is a message on its way."
 
 
 def run_page(result: RunResult, pictures: Pictures) -> Page:
     """The page of one run."""
-    ladder = ladder_table(result)
+    ladder, who = ladder_table(result), participation_table(result)
     sections = (
         Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
+        Section("Who trained what", participation_sentence(result), (who,) if who else ()),
+        Section("For whom it is good", _CLASSES_TEXT, _chosen(pictures, ("learning_by_class",))),
         Section("Time to accuracy", "When the global model first reached each accuracy.", (ladder,) if ladder else ()),
         Section("Where the time goes", _TIME_TEXT, _chosen(pictures, ("timeline", "processor_time"))),
         Section("Fleet and memory", "", (fleet_table(result), *_chosen(pictures, ("memory",)))),
@@ -46,6 +50,7 @@ def comparison_page(results: Sequence[RunResult], pictures: Pictures) -> Page:
     sections = (
         Section("To the target", "", _target_blocks(results, target)),
         Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
+        Section("For whom it is good", _CLASSES_TEXT, _chosen(pictures, ("learning_by_class",))),
         Section("Where the time goes", f"{_TIME_TEXT} All runs on the same time scale.", _chosen(pictures, ("timeline", "processor_time"))),
         Section("Memory", "", _chosen(pictures, ("memory",))),
         Section("What differs", "The keys of the scenarios that are not the same.", (differences,) if differences else ()),

@@ -80,7 +80,7 @@ def files_of(*names):
 def test_a_run_is_told_in_sections_with_all_its_figures(run_report):
     _, page = read(run_report)
     assert page.headings == [
-        *("fedavg", "Learning", "Time to accuracy", "Where the time goes", "Fleet and memory", "Devices"),
+        *("fedavg", "Learning", "Who trained what", "Time to accuracy", "Where the time goes", "Fleet and memory", "Devices"),
         *("Rounds", "Scenario", "Notes", "Made with", "Please cite"),
     ]
     assert page.tags.count("svg") == 7

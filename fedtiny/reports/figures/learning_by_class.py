@@ -1,0 +1,56 @@
+"""Figure: for whom the model is good, accuracy over virtual time by device class, one panel per run."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fedtiny.reports import style
+from fedtiny.reports.curves import accuracy_axis, line_style
+from fedtiny.reports.quantities import Scale, time_scale
+from fedtiny.results.class_accuracy import ClassAccuracy, accuracy_by_class, classes_hold_different_labels
+from fedtiny.results.metrics import floats
+from fedtiny.results.record import RunResult
+
+_MOST_RUNS: Final = 6
+_PANEL: Final = 1.9
+_LEGEND_ROW: Final = 0.17
+
+
+@style.paper()
+def draw(results: Sequence[RunResult]) -> Figure | None:
+    """One line per device class on the labels it holds; None if the classes of no run hold different labels, or nothing was evaluated."""
+    curves = {result.name: accuracy_by_class(result.devices, result.labels) for result in results}
+    shown = [result for result in results if len(curves[result.name]) > 1 and classes_hold_different_labels(result.devices)][:_MOST_RUNS]
+    if not shown:
+        return None
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    entries = max(len(curves[result.name]) for result in shown)
+    figure = style.new_figure(style.TWO_COLUMNS, 0.5 + _LEGEND_ROW * entries + _PANEL * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    scale = time_scale(max(float(floats(result.rounds, "virtual_time").max()) for result in shown))
+    for axes, result in zip(panels, shown, strict=False):
+        _draw_run(axes, result, curves[result.name], scale)
+        if len(shown) > 1:
+            axes.set_title(style.shortened(result.name, 30))
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    largest = max(shown, key=lambda result: len(curves[result.name]))
+    figure.legend(handles=panels[shown.index(largest)].get_lines()[:entries], loc="outside upper left")
+    return figure
+
+
+def _draw_run(axes: Axes, result: RunResult, curves: Sequence[ClassAccuracy], scale: Scale) -> None:
+    rounds = np.asarray(result.rounds["round"].to_numpy())
+    times = floats(result.rounds, "virtual_time")
+    style.grid(axes)
+    for position, curve in enumerate(curves):
+        at = times[np.searchsorted(rounds, curve.rounds)]
+        label = style.shortened(curve.device_class.label, 60)
+        axes.plot(scale(1.0) * at, curve.accuracy, clip_on=False, label=label, **line_style(position, at.size))
+    accuracy_axis(axes, set())
+    axes.set_xlabel(f"virtual time ({scale.unit})")
+    axes.set_xlim(left=0)
