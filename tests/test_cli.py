@@ -266,7 +266,7 @@ def test_no_error_of_the_input_shows_a_traceback(arguments, tmp_path):
 # The others
 
 
-def test_memory_shows_a_table_or_one_json_document(fedtiny_says):
+def test_memory_shows_a_table_or_one_json_document(fedtiny_says, tmp_path):
     code, out, _ = fedtiny_says("memory", "mcunet_5fps", "--input", "3,32,32")
     assert code == 0
     schemes = [line.split()[0] for line in out.splitlines() if line.strip()][-11:]
@@ -285,9 +285,9 @@ def test_memory_shows_a_table_or_one_json_document(fedtiny_says):
     )
     assert fedtiny_says("memory", "linear", "--accounting", "hearsay")[0] == 2
     code, out, _ = fedtiny_says(
-        "memory", "linear", "--input", "3,8,8", "--update", "full", "--accounting", "autograd", "--plot", "step.svg"
+        "memory", "linear", "--input", "3,8,8", "--update", "full", "--accounting", "autograd", "--plot", tmp_path / "step.svg"
     )
-    assert (code, out.splitlines()[-1]) == (0, "plot: step.svg")
+    assert (code, out.splitlines()[-1]) == (0, f"plot: {tmp_path / 'step.svg'}")
 
 
 @pytest.mark.parametrize("family", ["devices", "networks", "models", "datasets", "updates", "strategies"])
