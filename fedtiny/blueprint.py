@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import torch
 from torch import nn
 
+from fedtiny.costs.autograd_memory import autograd_memory
+from fedtiny.costs.mcu_memory import mcu_memory
 from fedtiny.costs.memory import tinytl_memory
 from fedtiny.datasets.base import DatasetFacts
 from fedtiny.design.automatic import Needs
@@ -16,7 +19,9 @@ from fedtiny.inputs import check_inputs
 from fedtiny.models.base import Model
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
+from fedtiny.models.step import StepFacts
 from fedtiny.models.summary import ModelSummary
+from fedtiny.models.watch_step import watch_step
 from fedtiny.randomness import Streams
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import dtype_of
@@ -50,6 +55,11 @@ class Blueprint:
     def plan(self) -> UpdatePlan:
         """What the first candidate trains: the update that the scenario states, or the best one."""
         return self.candidates[0].plan
+
+    @cached_property
+    def step(self) -> StepFacts:
+        """What autograd keeps of a step of this network, watched once."""
+        return watch_step(self.network, self.scenario.model.kind, self.summary.input_shape)
 
     @property
     def carries_lite_residual_for_an_update(self) -> bool:
@@ -131,11 +141,13 @@ def _candidates(scenario: Scenario, updates: list[Update], summary: ModelSummary
 
 def training_ledger(plans: Blueprint, plan: UpdatePlan, batch_size: int) -> Needs:
     """What training takes of a device's memory in the scenario's accounting, the strategy's own vectors included."""
-    scenario = plans.scenario
-    return tinytl_memory(
-        plans.summary,
-        plan,
-        batch_size,
-        client_vectors=scenario.strategy.client_vectors(scenario.training.local_steps),
-        vector_element_bytes=8 if scenario.training.precision == "float64" else 4,
-    )
+    training, summary = plans.scenario.training, plans.summary
+    vectors = plans.scenario.strategy.client_vectors(training.local_steps)
+    element = 8 if training.precision == "float64" else 4
+    match plans.scenario.accounting:
+        case "tinytl":
+            return tinytl_memory(summary, plan, batch_size, client_vectors=vectors, vector_element_bytes=element)
+        case "mcu":
+            return mcu_memory(summary, plan, batch_size, client_vectors=vectors, vector_element_bytes=element)
+        case "autograd":
+            return autograd_memory(summary, plans.step, plan, batch_size, optimizer=training.optimizer, client_vectors=vectors)

@@ -168,7 +168,7 @@ def _label_examples(world: World, participant: Participant) -> list[int] | None:
     if targets.is_floating_point():
         return None
     own = targets.numpy()[participant.batches.indices]
-    return np.bincount(own, minlength=world.blueprint.facts.classes).tolist()
+    return [int(count) for count in np.bincount(own, minlength=world.blueprint.facts.classes)]
 
 
 def summary_of(rounds: pa.Table, devices: pa.Table, target: float | None, lost_mass: float) -> dict[str, Any]:

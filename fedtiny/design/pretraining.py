@@ -147,7 +147,7 @@ def pretrained_values(
 def load_values(network: nn.Module, path: Path) -> None:
     """Fills a network in place with all the values of a .safetensors file. Raises ModelError if it is not there or does not fit."""
     own = network.state_dict()
-    fill(own, read_checkpoint(path), own.keys(), str(path))
+    fill(own, read_checkpoint(path), frozenset(own), str(path))
 
 
 def save_values(network: nn.Module, path: Path) -> None:

@@ -96,8 +96,9 @@ class Scenario(Part):
     """Keys that override those of every device of the fleet."""
     network: NetworkOverride | None = None
     """Keys that override those of every network of the fleet."""
-    accounting: Literal["tinytl"] = "tinytl"
-    """Which accounting of training memory decides what fits."""
+    accounting: Literal["tinytl", "mcu", "autograd"] = "tinytl"
+    """Which accounting of training memory decides what fits: TinyTL's tables, the int8 graph of a microcontroller (its peak SRAM
+    against the device's memory), or what PyTorch keeps (docs/memory.md)."""
     on_out_of_memory: Literal["fail", "exclude", "downgrade"] = "fail"
     """What becomes of devices that the update does not fit: the run is refused, they are left out, or they train the best cheaper
     update that fits."""

@@ -29,9 +29,15 @@ WRONG = {
     "a misspelt key": (("training:", "trainin:"), "6: trainin: unknown key: did you mean 'training'?"),
     "a misspelt key of a part": (("delay: 5", "delays: 5"), "9: strategy.delays: unknown key: did you mean 'delay'? allowed here: kind, "),
     "a key of another part": (("kind: linear", "kind: linear, width: 2"), "2: model.width: unknown key: allowed here: kind, "),
-    "a misspelt kind": (("kind: dga", "kind: dgaa"), "9: strategy.kind: unknown kind 'dgaa': did you mean 'dga'? allowed: fedavg, dga, fedmedian, fedtrimmedavg, fedavgm"),
+    "a misspelt kind": (
+        ("kind: dga", "kind: dgaa"),
+        "9: strategy.kind: unknown kind 'dgaa': did you mean 'dga'? allowed: fedavg, dga, fedmedian, fedtrimmedavg, fedavgm",
+    ),
     "a kind that is not built": (("kind: dga, delay: 5", "kind: fedasync"), "9: strategy.kind: unknown kind 'fedasync'"),
-    "a part without its kind": (("kind: dga, ", ""), "9: strategy: the kind is missing: allowed kinds are dga, fedavg, fedavgm, fedmedian, fedtrimmedavg"),
+    "a part without its kind": (
+        ("kind: dga, ", ""),
+        "9: strategy: the kind is missing: allowed kinds are dga, fedavg, fedavgm, fedmedian, fedtrimmedavg",
+    ),
     "a misspelt word": (
         ("delay: 5", "delay: 5, late: cary"),
         "9: strategy.late: unknown word 'cary': did you mean 'carry'? ",
@@ -74,7 +80,10 @@ WRONG = {
     ),
     "a name with a slash": (("name: digits", "name: ../digits"), "1: name: must have the form"),
     "a name that is too long": (("name: digits", f"name: {'x' * 101}"), "1: name: must have at most 100 characters"),
-    "an accounting that is not built": (("name:", "accounting: mcu\nname:"), "1: accounting: unknown word 'mcu': allowed: tinytl"),
+    "an accounting that is not built": (
+        ("name:", "accounting: hbm\nname:"),
+        "1: accounting: unknown word 'hbm': allowed: tinytl, mcu, autograd",
+    ),
     "a server, which is not built": (("name:", "server: {downlink: 1 Gbit/s}\nname:"), "1: server: unknown key:"),
     "two equal keys": (("name:", "name: x\nname:"), "2: name: the key stands here twice"),
     "text that is not YAML": (("model: {kind: linear}", "model: {kind: linear"), "3: not valid YAML:"),
