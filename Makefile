@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise flower memory check clean constraints
+.PHONY: help setup run test promise papers flower memory check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -42,6 +42,12 @@ test: setup ## run the tests (all but the slow ones) on two processes
 
 promise: setup ## measure what DGA promises on Fashion-MNIST: figure and table of the README (about half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/dga_promise.py
+
+papers: setup ## run the sweeps of scenarios/papers over five seeds, and write their tables and figures (about an hour; finished runs are kept)
+	@for name in tinytl sparse_update qas; do \
+	  echo "$$name"; OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --seeds 5 --workers $(JOBS) --out runs/papers/$$name --quiet; \
+	done
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers.py
 
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower

@@ -11,9 +11,11 @@ and prints the tables that docs/papers.md shows. Published numbers are drawn bes
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from fedtiny.results.folder import read_run
 from fedtiny.results.metrics import Interval, mean_interval, paired_difference
@@ -142,7 +144,8 @@ def _points(axes: Any, rows: Sequence[tuple[str, float, float, float | None]], t
         axes.errorbar(memory, accuracy, yerr=half, color=colour, marker=marker, markersize=5, capsize=2, linestyle="none", label=name)
     axes.set_xscale("log")
     axes.set_title(title, fontsize=9, loc="left")
-    axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+    if rows:
+        axes.legend(frameon=False, fontsize=7.5, loc="lower right")
 
 
 def write_numbers(out: Path, arms: Sequence[Arm], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -166,7 +169,7 @@ TINYTL_PUBLISHED = (
 
 def tinytl(runs: Path, out: Path) -> None:
     """TinyTL, Table 2: which parameters train."""
-    arms = arms_of(runs / "tinytl", lambda values: values[0])
+    arms = arms_of(runs / "tinytl", lambda values: values[0].split(",")[0])
     rows = differences(arms, [("last", "bias"), ("bias", "tinytl"), ("tinytl", "full"), ("norm_last", "tinytl"), ("bias", "norm_last")])
     print_arms("TinyTL", arms)
     print_differences(rows)
@@ -176,15 +179,104 @@ def tinytl(runs: Path, out: Path) -> None:
     write_numbers(out / "papers_tinytl", arms, rows)
 
 
-EXPERIMENTS: dict[str, Callable[[Path, Path], None]] = {"tinytl": tinytl}
+SPARSE_NAMES = {"last": "head alone", "full": "full"}
+
+
+def _sparse_name(values: tuple[str, ...]) -> str:
+    update = yaml.safe_load(values[0])
+    if isinstance(update, str):
+        return SPARSE_NAMES[update]
+    if "scheme" in update:
+        return str(update["scheme"]).removeprefix("mcunet_5fps_").replace("kb", " kB scheme")
+    return "last 12 layers" if update.get("weights") else "all biases"
+
+
+def extra_kilobytes(updates: Sequence[Any]) -> list[float]:
+    """Extra memory of the updates on MCUNet-5fps at 3x128x128 with ten classes, in kB of 1024 bytes: what schemes are named by."""
+    from fedtiny.costs.extra_memory import extra_memory
+    from fedtiny.models.mcunet import McuNet5Fps
+    from fedtiny.models.measure import summarize
+    from fedtiny.models.seeded import build_seeded
+    from fedtiny.scenario.choices import AnyUpdate
+    from fedtiny.scenario.files import read_part
+
+    shape = (3, 128, 128)
+    network = build_seeded(McuNet5Fps(normalization="folded"), shape, 10, lite_residual=False, seed=0)
+    summary = summarize(network, "mcunet_5fps", shape, 10)
+    parts = [read_part(yaml.safe_dump(update), AnyUpdate, "update") for update in updates]
+    return [extra_memory(summary, part.plan(summary)).kilobytes for part in parts]
+
+
+def sparse_update(runs: Path, out: Path) -> None:
+    """Sparse update: how much of a network must train."""
+    arms = arms_of(runs / "sparse_update", _sparse_name)
+    updates = [yaml.safe_load(label) for (label,) in (one.values for one in combinations(read_sweep(runs / "sparse_update")))]
+    extra = extra_kilobytes([{"kind": update} if isinstance(update, str) else update for update in updates])
+    pairs = [("head alone", "all biases"), ("all biases", "49 kB scheme"), ("49 kB scheme", "99 kB scheme")]
+    pairs += [("99 kB scheme", "148 kB scheme"), ("last 12 layers", "99 kB scheme"), ("last 12 layers", "148 kB scheme")]
+    rows = differences(arms, [*pairs, ("148 kB scheme", "full")])
+    print_arms("Sparse update", arms)
+    print("\n| arm | extra memory at 3x128x128, batch 1 |\n|---|---|")
+    for arm, kilobytes in zip(arms, extra, strict=True):
+        print(f"| {arm.name} | {kilobytes:.1f} kB |")
+    print_differences(rows)
+    shown = [replace(arm, peak_memory=round(1024 * kilobytes)) for arm, kilobytes in zip(arms, extra, strict=True)]
+    title = "int8 MCUNet, Fashion-MNIST, federated\nextra memory at 3x128x128"
+    pareto_figure(shown, (), (title, ""), out / "papers_sparse_update", unit=1024)
+    write_numbers(out / "papers_sparse_update", arms, rows)
+
+
+# the five arms of scenarios/papers/qas.yaml, and what the paper's table 1 gives for the first three (SGD with momentum, last two blocks)
+QAS_NAMES = ("fp32", "int8, QAS", "int8, no QAS", "int8 stored, nearest", "int8 stored, stochastic")
+QAS_PUBLISHED = (73.3, 73.5, 64.9)
+
+
+def qas(runs: Path, out: Path) -> None:
+    """Quantization-aware scaling: int8 against floating point."""
+    names = iter(QAS_NAMES)
+    arms = arms_of(runs / "qas", lambda _: next(names))
+    rows = differences(arms, [("fp32", name) for name in QAS_NAMES[1:]] + [("int8, no QAS", "int8, QAS")])
+    print_arms("Quantization-aware scaling", arms)
+    print_differences(rows)
+    bar_figure(arms, QAS_PUBLISHED, out / "papers_qas")
+    write_numbers(out / "papers_qas", arms, rows)
+
+
+def bar_figure(arms: Sequence[Arm], published: Sequence[float], out: Path) -> None:
+    """Accuracy of every arm with its interval; published numbers as hollow markers beside the first arms."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "fedtiny", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(6.2, 3.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        for place, arm in enumerate(arms):
+            interval = arm.interval
+            if interval is not None:
+                half = None if interval.half_width is None else 100 * interval.half_width
+                axes.bar(place, 100 * interval.mean, 0.55, yerr=half, color=COLOURS[place], capsize=3)
+                axes.annotate(percent(interval), (place, 2), ha="center", color="white", fontsize=8)
+        axes.plot(range(len(published)), published, "D", color="black", markerfacecolor="white", label="published: mean of eight data sets")
+        axes.set_xticks(range(len(arms)), [arm.name.replace(", ", ",\n") for arm in arms])
+        axes.set_ylabel("accuracy (%)")
+        axes.legend(frameon=False, loc="upper right", fontsize=8)
+        axes.set_ylim(0, 100)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out.with_suffix(".png"), dpi=180, metadata={"Software": None})
+        figure.savefig(out.with_suffix(".svg"), metadata={"Date": None})
+
+
+EXPERIMENTS: dict[str, Callable[[Path, Path], None]] = {"tinytl": tinytl, "sparse_update": sparse_update, "qas": qas}
 
 
 def main() -> None:
-    """Summarises every sweep that is there; says which are not."""
+    """Summarises the sweeps that are named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/papers"))
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
-    parser.add_argument("names", nargs="*", choices=[[], *EXPERIMENTS], default=[])
+    parser.add_argument("names", nargs="*", choices=[*EXPERIMENTS, []], default=[])
     options = parser.parse_args()
     for name in options.names or EXPERIMENTS:
         EXPERIMENTS[name](options.runs, options.out)
