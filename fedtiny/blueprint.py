@@ -50,6 +50,8 @@ class Blueprint:
     candidates: tuple[Candidate, ...]
     """What devices may train, best first: one update, or several where devices choose."""
     fleet: list[Traits]
+    given_up: tuple[str, ...] = ()
+    """Kinds of updates that no device would train, so that the network was built without what they need."""
 
     @property
     def plan(self) -> UpdatePlan:
@@ -88,12 +90,14 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False, without_lite_resi
         )
     check_inputs(scenario.model, facts)
     shape = _image_shape(facts)
-    updates = [update for update in _updates(scenario) if not (without_lite_residual and update.trains_lite_residual)]
+    every = _updates(scenario)
+    updates = [update for update in every if not (without_lite_residual and update.trains_lite_residual)]
+    given_up = tuple(update.kind for update in every if update not in updates)
     lite = scenario.model.wants_lite_residual(any(update.trains_lite_residual for update in updates))
     network = _network(scenario, shape, facts.classes, lite, streams.integer("model", "initial"))
     summary = summarize(network, scenario.model.kind, shape, facts.classes)
     fleet = traits(scenario.fleet, scenario.device, scenario.network, streams)
-    return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet)
+    return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet, given_up)
 
 
 def _network(scenario: Scenario, shape: tuple[int, int, int], classes: int, lite: bool, seed: int) -> nn.Module:

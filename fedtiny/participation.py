@@ -58,9 +58,10 @@ def assigned(plans: Blueprint, batches: Sequence[Batches]) -> list[Participant]:
         if key not in choices:
             choices[key] = _choice(plans, device, [ledger(place, own.batch_size) for place in range(len(plans.candidates))], own)
         choice = choices[key]
-        downgraded = choice.fits and choice.place > 0 and not isinstance(plans.scenario.update, Automatic)
         candidate = plans.candidates[choice.place]
-        result.append(Participant(device, own, choice.offer.needs, candidate, choice.fits, choice.reason, downgraded))
+        downgraded = choice.fits and not isinstance(plans.scenario.update, Automatic) and candidate.update != plans.scenario.update
+        reason = "; ".join([*(f"{kind} would be the choice of no device" for kind in plans.given_up), choice.reason])
+        result.append(Participant(device, own, choice.offer.needs, candidate, choice.fits, reason, downgraded))
     return result
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fedtiny.blueprint import training_ledger
 from fedtiny.errors import InfeasibleError, ModelError, ScenarioError
 from fedtiny.experiment import run
 from fedtiny.preparation import check, prepare
@@ -96,6 +97,29 @@ def test_lite_residual_modules_are_there_if_a_device_trains_them_and_not_otherwi
     nobody = mcunet(update={"kind": "automatic"}, fleet=[group(f"{needs['bias']} B"), group("1 GB")])
     assert decided(nobody) == ["bias", "full"], "bias fits only where the network carries no lite residual modules"
     assert lite_layers(nobody) == 0
+
+
+def test_where_the_stated_update_is_nobodys_the_network_is_built_without_what_it_needs_and_all_are_downgraded():
+    alone = prepare(mcunet(fleet=[group("1 GB")], update={"kind": "bias"}))
+    fleet = [group(f"{alone.participants[0].ledger.total_bytes} B", count=2)]
+    wanted = mcunet(update={"kind": "tinytl"}, on_out_of_memory="downgrade", fleet=fleet)
+    world = prepare(wanted)
+    assert [(one.plan.scheme, one.downgraded) for one in world.participants] == [("bias", True)] * 2
+    assert world.participants[0].reason.startswith("tinytl would be the choice of no device; bias fits with")
+    assert lite_layers(wanted) == 0
+
+
+@pytest.mark.parametrize("accounting", ["tinytl", "autograd"])
+def test_the_scenarios_accounting_decides(accounting):
+    world = prepare(scenario(update={"kind": "automatic"}, accounting=accounting, on_out_of_memory="exclude"))
+    plans = world.blueprint
+    for participant in world.participants:
+        totals = [training_ledger(plans, candidate.plan, 4).total_bytes for candidate in plans.candidates]
+        fitting = [total for total in totals if total <= participant.traits.device.memory]
+        assert participant.ledger.total_bytes == (fitting[0] if fitting else min(totals))
+    assert {"tinytl": ["last", "bias", "full"], "autograd": [None, None, "full"]}[accounting] == [
+        one.plan.scheme if one.fits else None for one in world.participants
+    ]
 
 
 def test_candidates_that_are_stated_must_suit_the_network():

@@ -27,6 +27,8 @@ from fedtiny.updates.plan import UpdatePlan
 class Update(Part, ABC):
     """Which parameters of a network train on a device."""
 
+    kind: str
+
     @abstractmethod
     def plan(self, summary: ModelSummary) -> UpdatePlan:
         """The parameters of this network that train.
