@@ -15,6 +15,7 @@ SHORT = {
     "tinytl_memory": {"model.pretrained.steps": 2},
     "latency_memory": {"model.pretrained.steps": 2},
     "qas": {"model.pretrained.steps": 2},
+    "mixed_fleet": {"model.pretrained": {"steps": 2}},
 }
 
 
