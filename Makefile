@@ -44,10 +44,11 @@ promise: setup ## measure what DGA promises on Fashion-MNIST: figure and table o
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/dga_promise.py
 
 papers: setup ## run the sweeps of scenarios/papers over five seeds, and write their tables and figures (about an hour; finished runs are kept)
-	@for name in tinytl sparse_update qas; do \
+	@for name in tinytl sparse_update qas mixed_fleet; do \
 	  echo "$$name"; OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --seeds 5 --workers $(JOBS) --out runs/papers/$$name --quiet; \
 	done
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mixed_fleet.py
 
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
