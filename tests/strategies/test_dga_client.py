@@ -24,7 +24,7 @@ class Learner:
         raise NotImplementedError
 
     def gradient(self, weights, step):
-        return np.full_like(weights, step), 10.0 * step
+        return np.full_like(weights[self.own], step), 10.0 * step
 
     def observe(self, step, weights):
         self.observed.append((step, weights[0]))
@@ -168,3 +168,38 @@ def test_what_a_client_keeps_survives_a_new_process(client):
     again = Client()
     again.state = RecordDict({key: ConfigRecord(dict(record)) for key, record in client.state.items()})
     assert again.does(message("after", 1, 1)) == client.does(message("after", 1, 1)) == 6.0
+
+
+# --- clients that train a part of the vector ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def part(client):
+    """A client that trains the second of two elements."""
+    client.learner.own = np.array([1])
+    return client
+
+
+def both(client):
+    record = client.state["dga"]
+    return np.frombuffer(record["weights"], dtype=record["element"]).tolist()
+
+
+def test_a_part_takes_the_averages_of_what_others_train_and_steps_on_its_own(part):
+    assert part.does(start("whole", 1, 2, [0, 0], awaits_average=True)) == 3.0
+    assert both(part) == [0.0, -1.5]
+    part.does(message("whole", 2, 1, [4, 5], averages_through=1, awaits_average=True))
+    assert both(part) == [0.0 - 0.5 * 4, -1.5 - 0.5 * (5 - 3) - 0.5 * 3]
+
+
+def test_a_part_that_is_brought_back_keeps_its_own_gradients_that_no_average_covers_yet(part):
+    part.does(start("whole", 1, 2, [0, 0], awaits_average=True))
+    part.does(start("whole", 3, 1, [10, 20], through=0, awaits_average=True))
+    assert both(part) == [10.0, 20 - 0.5 * 3 - 0.5 * 3]
+
+
+def test_a_part_takes_back_the_steps_of_a_round_whose_second_half_was_lost(part):
+    part.does(start("before", 1, 2, [0, 0]))
+    assert both(part) == [0.0, -0.5]
+    part.does(message("before", 2, 1, [2, 2], averages_through=1))
+    assert both(part) == [-1.0, -1.0]
