@@ -130,9 +130,10 @@ class _Worker:
         """mbar - m^i over the rounds this message covers; own sums that are covered are used up."""
         if arrays is None:
             return np.zeros_like(self._weights())
+        correction = arrays.copy()
         for number in self._covered(config):
-            arrays[self.learner.own] -= np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
-        return arrays
+            correction[self.learner.own] -= np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
+        return correction
 
     def open(self, steps: int) -> None:
         """*before*: d - 1 whole steps and the d-th gradient."""
