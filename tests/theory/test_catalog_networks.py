@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import fedtiny
 from fedtiny.costs.compute import backward_macs, forward_macs
@@ -18,42 +17,18 @@ DEVICE = {"kind": "custom", "memory": "10 MB", "step_time": "1 s"}
 CASES = [(CharLstm(hidden=16), (1, 1, STEPS)), (CharLstm(hidden=16, layers=2), (1, 1, STEPS)), (KeywordCnn(width=0.25), (1, 6, STEPS))]
 
 
-class CountedMacs(TorchDispatchMode):
-    """Counts the multiply-accumulates of the convolutions and matrix products that torch runs."""
-
-    def __init__(self):
-        super().__init__()
-        self.macs = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if function is torch.ops.aten.convolution.default:
-            self.macs += _convolution(result, args[1])
-        elif function is torch.ops.aten.convolution_backward.default:
-            input_gradient, weight_gradient, _ = args[10]
-            self.macs += (input_gradient + weight_gradient) * _convolution(args[0], args[2])
-        elif function in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
-            left, right = args[-2:]
-            self.macs += left.shape[0] * left.shape[1] * right.shape[1]
-        return result
-
-
-def _convolution(output, weight):
-    return output.numel() // output.shape[1] * weight.numel()
-
-
 @pytest.mark.parametrize("update", [one for one in SCHEMES if one.kind != "tinytl"], ids=lambda update: update.kind)
 @pytest.mark.parametrize(("model", "shape"), CASES)
-def test_autograd_computes_the_multiply_accumulates_that_are_charged(model, shape, update):
+def test_autograd_computes_the_multiply_accumulates_that_are_charged(model, shape, update, counted_macs):
     network = model.build(shape, CLASSES, lite_residual=False, generator=torch.Generator().manual_seed(0))
     summary = summarize(network, model.kind, shape, CLASSES)
     plan = update.plan(summary)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in plan.trainable_names)
     inputs = torch.randint(CLASSES, (BATCH, *shape), generator=torch.Generator().manual_seed(1)).float()
-    with CountedMacs() as forward:
+    with counted_macs() as forward:
         loss = nn.functional.cross_entropy(network(inputs), torch.tensor([0, 1]))
-    with CountedMacs() as backward:
+    with counted_macs() as backward:
         loss.backward()
     assert forward.macs == BATCH * sum(forward_macs(summary).values())
     # before the first step there is a state of zeros, which nobody differentiates

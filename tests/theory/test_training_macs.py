@@ -5,7 +5,6 @@ import functools
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedtiny.costs.compute import backward_macs, forward_macs, step_macs
 from fedtiny.models.mcunet import McuNet5Fps, MobileNetV2W035, ProxylessNasW03
@@ -55,30 +54,6 @@ def test_the_last_layer_costs_hardly_more_than_inference(model):
     assert 1 < ratio(summary, Last()) < 1.005
 
 
-class CountedMacs(TorchDispatchMode):
-    """Counts the multiply-accumulates of the convolutions and matrix products that torch runs."""
-
-    def __init__(self):
-        super().__init__()
-        self.macs = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if function is torch.ops.aten.convolution.default:
-            self.macs += _convolution(result, args[1])
-        elif function is torch.ops.aten.convolution_backward.default:
-            input_gradient, weight_gradient, _ = args[10]
-            self.macs += (input_gradient + weight_gradient) * _convolution(args[0], args[2])
-        elif function in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
-            left, right = args[-2:]
-            self.macs += left.shape[0] * left.shape[1] * right.shape[1]
-        return result
-
-
-def _convolution(output, weight):
-    return output.numel() // output.shape[1] * weight.numel()
-
-
 CASES = [
     (SmallCnn(), 32, False),
     (McuNet5Fps(), 32, False),
@@ -91,15 +66,15 @@ CASES = [
     ("model", "size", "lite_residual", "update"),
     [(*case, update) for case in CASES for update in SCHEMES if case[2] or update.kind != "tinytl"],
 )
-def test_autograd_computes_the_multiply_accumulates_that_are_charged(model, size, lite_residual, update):
+def test_autograd_computes_the_multiply_accumulates_that_are_charged(model, size, lite_residual, update, counted_macs):
     network, summary = measured(model, size, lite_residual=lite_residual)
     plan = update.plan(summary)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in plan.trainable)
     inputs, targets = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1])
-    with CountedMacs() as forward:
+    with counted_macs() as forward:
         loss = nn.functional.cross_entropy(network(inputs), targets)
-    with CountedMacs() as backward:
+    with counted_macs() as backward:
         loss.backward()
     assert forward.macs == 2 * sum(forward_macs(summary).values())
     assert backward.macs == 2 * sum(backward_macs(summary, plan).values())
