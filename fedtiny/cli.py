@@ -76,6 +76,11 @@ def run(
     report = write_report([folder], folder)
     if not quiet:
         print_table(loaded.name, [summary_row(result.summary)])
+        excluded = result.devices["status"].to_pylist().count("excluded")
+        if excluded:
+            typer.echo(
+                f"left out, because training does not fit them: {excluded} of {result.devices.num_rows} devices (the report says why)"
+            )
         typer.echo(f"report: {report}")
 
 

@@ -122,9 +122,17 @@ def _does_not_fit(scenario: Scenario, first: Participant, *, everybody: bool) ->
             path,
         )
     largest, size = max(ledger.items.items(), key=lambda item: item[1])
+    everywhere = "; no device of the fleet has enough" if everybody else ""
+    if len(first.reason.split("; ")) > 1:
+        leave_out = "" if everybody else ", or set on_out_of_memory: exclude, which leaves such devices out"
+        return InfeasibleError(
+            f"nothing that {device.name} may train fits its {size_text(device.memory)}: {first.reason}{everywhere}: lower "
+            f"training.batch_size or data.image_size, or take a smaller model{leave_out}",
+            path,
+        )
     return InfeasibleError(
         f"training needs {size_text(ledger.total_bytes)} but {device.name} offers {size_text(device.memory)}"
-        f"{'; no device of the fleet has enough' if everybody else ''}; {largest.replace('_', ' ')} take {size_text(size)}: "
+        f"{everywhere}; {largest.replace('_', ' ')} take {size_text(size)}: "
         "lower training.batch_size or data.image_size, take a cheaper update (last, bias, tinytl; automatic chooses for every device) or a "
         f"smaller model{remedy}",
         path,

@@ -26,7 +26,7 @@ from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
-from fedtiny.participation import Participant, assigned, decide, who_trains_what
+from fedtiny.participation import Participant, assigned, decide, is_mixed, who_trains_what
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
@@ -246,6 +246,11 @@ def _warnings(plans: Blueprint, participants: list[Participant]) -> list[str]:
                 f"update {plan.scheme} freezes {1 - trained / total:.0%} of a network with random values: "
                 "what is frozen knows nothing; add model.pretrained, for example {steps: 300}"
             )
+    if is_mixed(participants):
+        warnings.append(
+            "devices train different updates at one learning rate, and what suits biases can make a full update diverge: where accuracy "
+            "falls, lower training.optimizer.learning_rate"
+        )
     excluded = sum(not participant.fits for participant in participants)
     if excluded:
         warnings.append(

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 _WIDTH_IN_FILES: Final = 160
+_PADDING: Final = 2
 
 
 def print_json(document: Any) -> None:
@@ -20,16 +21,29 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of texts under a title, a column for every key; wide lines are kept whole where nobody looks at a screen."""
+def print_table(title: str, rows: Sequence[dict[str, Any]], width: int | None = None) -> None:
+    """Rows of texts under a title, a column for every key. Columns that a line of `width` characters has no room for (a terminal's own
+    width, or 160 where nobody looks at a screen) follow in further tables, each of which begins with the first column."""
+    console = Console(width=width or (None if sys.stdout.isatty() else _WIDTH_IN_FILES), highlight=False, markup=False)
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column == columns[0])
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
-    Console(width=width, highlight=False, markup=False).print(table)
+    for number, shown in enumerate(_fitting(columns, rows, console.width)):
+        table = Table(title=title if number == 0 else None, title_justify="left", box=box.SIMPLE_HEAD)
+        for column in shown:
+            table.add_column(column.replace("_", " "), no_wrap=True)
+        for row in rows:
+            table.add_row(*(str(row.get(column, "")) for column in shown))
+        console.print(table)
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[dict[str, Any]], width: int) -> list[list[str]]:
+    """The columns, cut into stretches that fit `width`, the first column in each of them."""
+    room = {column: _PADDING + max(len(column), *(len(str(row.get(column, ""))) for row in rows)) for column in columns}
+    stretches = [list(columns[:1])]
+    for column in columns[1:]:
+        if len(stretches[-1]) > 1 and _PADDING + sum(room[one] for one in stretches[-1]) + room[column] > width:
+            stretches.append(list(columns[:1]))
+        stretches[-1].append(column)
+    return stretches
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from fedtiny.costs.extra_memory import extra_memory
 from fedtiny.design.contribution import Analysis, Subject, cached_contributions, measure_contributions
 from fedtiny.design.scheme_search import Contributions, Found, MemoryOf, Scheme, evolve, solve
-from fedtiny.errors import ScenarioError
+from fedtiny.errors import InfeasibleError, ScenarioError
 from fedtiny.preparation import World, prepare
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.one_thread import one_thread
@@ -97,6 +97,12 @@ def search_update(
         return extra_memory(world.blueprint.summary, subject.plan_of(scheme)).bits
 
     bits = 8 * budget
+    least = -(-memory(Scheme(0)) // 8)
+    if least > budget:
+        raise InfeasibleError(
+            f"the classifier alone takes {least} B of extra memory and the budget is {budget} B: raise --budget, or take a smaller model",
+            ("model",),
+        )
     evolved = evolve(found, memory, bits, world.blueprint.streams.numpy("scheme search"), generations=generations)
     return UpdateSearch(scenario.name, scenario.model.kind, budget, found, _in_bytes(evolved), _exact(found, memory, bits))
 

@@ -31,11 +31,13 @@ def draw(results: Sequence[RunResult]) -> Figure | None:
     entries = max(len(curves) for _, curves in shown)
     figure = style.new_figure(style.TWO_COLUMNS, 0.5 + _LEGEND_ROW * entries + _PANEL * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    scale = time_scale(max(float(floats(result.rounds, "virtual_time").max()) for result, _ in shown))
+    end = max(float(floats(result.rounds, "virtual_time").max()) for result, _ in shown)
+    scale = time_scale(end)
     for axes, (result, curves) in zip(panels, shown, strict=False):
         _draw_run(axes, result, curves, scale)
         if len(shown) > 1:
             axes.set_title(style.shortened(result.name, 30))
+    panels[0].set_xlim(0, scale(end) or None)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     largest = next(axes for axes, (_, curves) in zip(panels, shown, strict=False) if len(curves) == entries)
@@ -54,5 +56,4 @@ def _draw_run(axes: Axes, result: RunResult, curves: Sequence[ClassAccuracy], sc
         axes.plot(scale(1.0) * at, curve.accuracy, clip_on=False, label=label, **line_style(position, at.size))
     accuracy_axis(axes, set())
     axes.set_xlabel(f"virtual time ({scale.unit})")
-    axes.set_xlim(left=0)
     axes.label_outer()
