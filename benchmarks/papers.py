@@ -116,7 +116,7 @@ def pareto_figure(
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "fedtiny", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(7.2 if published else 4.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(7.2 if published else 4.6, 3.6), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
         ours = [(arm.name, arm.peak_memory / unit, 100 * arm.interval.mean, arm.interval.half_width) for arm in arms if arm.interval]
@@ -126,12 +126,16 @@ def pareto_figure(
         for axes in panels:
             axes.set_xlabel(f"training memory ({'MB' if unit == 1e6 else 'kB'}, log scale)")
         panels[0].set_ylabel("accuracy (%)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, frameon=False, fontsize=7.5, loc="outside lower center", ncols=4 if published else 3)
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out.with_suffix(".png"), dpi=180, metadata={"Software": None})
         figure.savefig(out.with_suffix(".svg"), metadata={"Date": None})
 
 
 def _points(axes: Any, rows: Sequence[tuple[str, float, float, float | None]], title: str) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
     best = float("-inf")
     front = []
     for row in sorted(rows, key=lambda row: (row[1], -row[2])):
@@ -143,9 +147,10 @@ def _points(axes: Any, rows: Sequence[tuple[str, float, float, float | None]], t
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.errorbar(memory, accuracy, yerr=half, color=colour, marker=marker, markersize=5, capsize=2, linestyle="none", label=name)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(title, fontsize=9, loc="left")
-    if rows:
-        axes.legend(frameon=False, fontsize=7.5, loc="lower right")
 
 
 def write_numbers(out: Path, arms: Sequence[Arm], rows: Sequence[Mapping[str, Any]]) -> None:
