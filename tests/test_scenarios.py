@@ -14,7 +14,9 @@ SHORT = {
     "quickstart": {"model.pretrained.steps": 2},
     "tinytl_memory": {"model.pretrained.steps": 2},
     "latency_memory": {"model.pretrained.steps": 2},
-    "qas": {"model.pretrained.steps": 2},
+    "qas": {"model.pretrained.steps": 2, "data.test_examples": 500},
+    "sparse_update": {"model.pretrained.steps": 2, "data.test_examples": 500},
+    "tinytl": {"training.local_steps": 1, "training.frozen_weights": "float", "data.test_examples": 100},
     "mixed_fleet": {"model.pretrained": {"steps": 2}},
 }
 
