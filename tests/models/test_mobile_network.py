@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from fedtiny.models.group_norm import GroupNormalization
 from fedtiny.models.lite_residual import LiteResidual
 from fedtiny.models.mobile_architecture import MobileArchitecture
 from fedtiny.models.mobile_network import MobileNetwork, build_mobile_network
@@ -68,7 +69,7 @@ def test_c9_shifting_every_stored_convolution_weight_leaves_the_logits():
 
 def test_every_convolution_is_standardised_and_nothing_is_batch_normalised():
     kinds = {type(module) for module in built().modules() if not [*module.children()]}
-    assert kinds == {WeightStandardizedConvolution, nn.GroupNorm, nn.ReLU6, nn.ReLU, nn.Linear}
+    assert kinds == {WeightStandardizedConvolution, GroupNormalization, nn.ReLU6, nn.ReLU, nn.Linear}
 
 
 def test_relu6_is_in_the_main_branch_and_relu_in_the_lite_one():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fedtiny.costs.memory import tinytl_memory
-from fedtiny.costs.memory_table import memory_table
+from fedtiny.costs.memory_table import SchemeMemory, memory_table
 from fedtiny.models.lite_residual import LiteResidual
 from fedtiny.models.mcunet import McuNet5Fps
 from fedtiny.models.measure import summarize
@@ -206,7 +206,8 @@ def test_memory_equals_the_golden_table_in_every_digit(scheme):
 
 
 def test_the_table_of_the_memory_command_holds_the_golden_numbers():
-    rows = memory_table([(golden_summary(), plan) for plan in golden_plans().values()], batch_size=8)["schemes"]
+    schemes = [SchemeMemory(golden_summary(), plan, {"tinytl": golden_ledger(name).ledger}) for name, plan in golden_plans().items()]
+    rows = memory_table(schemes, batch_size=8)["schemes"]
     for row in rows:
         trainable, parameter_bytes, peak, *_ = GOLDEN[row["update"]]
         assert row["trainable_parameters"] == trainable
