@@ -36,6 +36,15 @@ def test_runs_have_panels_of_their_own(fedavg, dga):
     assert [axes.get_title("left") for axes in figure.axes if axes.get_title("left")] == ["fedavg", "dga"]
 
 
+def test_panels_share_a_time_axis_that_holds_the_longest_run(fedavg, dga):
+    for order in ([fedavg, dga], [dga, fedavg]):
+        axes = [panel for panel in learning_by_class.draw([with_labels(run) for run in order]).axes if panel.get_title("left")]
+        latest = max(line.get_xdata().max() for panel in axes for line in panel.get_lines() if len(line.get_xdata()))
+        assert {panel.get_xlim() for panel in axes} == {axes[0].get_xlim()}
+        assert axes[0].get_xlim()[0] == 0
+        assert axes[0].get_xlim()[1] >= latest
+
+
 def test_there_is_no_figure_without_a_difference_or_without_labels(fedavg):
     assert learning_by_class.draw([with_labels(fedavg, differ=False)]) is None
     assert learning_by_class.draw([fedavg]) is None
