@@ -79,8 +79,9 @@ def contribution(
     analysis, limit = analysis_of(steps, repeats, depths, layers, shares), memory_budget(budget)
     loaded, sources = load_with_source(scenario, overrides(sets, seed))
     with explained(sources), run_progress(quiet or as_json) as bar:
-        progress = lambda done, total: bar(Progress("measuring", done, total))  # noqa: E731
-        found = search_update(loaded, limit, analysis, allow_code=allow_code, progress=progress)
+        found = search_update(
+            loaded, limit, analysis, allow_code=allow_code, progress=lambda done, total: bar(Progress("measuring", done, total))
+        )
     if out is not None:
         write_contribution(found.document(), out)
     if as_json:

@@ -7,49 +7,26 @@ Data, AISTATS 2017, Algorithm 1. The server's half is `flwr.serverapp.strategy.F
 elements of one network, which Flower's cannot add up, FedTiny's own average (mixed_average.py) in Flower's loop.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
-from flwr.serverapp import Grid
+from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
+from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
-from fedtiny.federation.client_work import Learner, asked_steps
 from fedtiny.federation.records import vector_of
-from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
-from fedtiny.strategies.collect import wait_for_nodes
+from fedtiny.strategies.base import Parts
 from fedtiny.strategies.mixed_average import MixedAverage
-from fedtiny.strategies.synchronous import flower_keys, run_flower, train_from_global
+from fedtiny.strategies.synchronous import SynchronousStrategy, flower_keys
 
 
-class FedAvg(Strategy):
+@final
+class FedAvg(SynchronousStrategy):
     """Federated averaging: every round, the asked clients train from the global model and the server averages them."""
 
     combines_parts: ClassVar[bool] = True
     kind: Literal["fedavg"] = "fedavg"
 
-    def start(
-        self,
-        grid: Grid,
-        initial_arrays: ArrayRecord,
-        num_rounds: int,
-        train_config: ConfigRecord,
-        evaluate_fn: EvaluateFunction,
-        parts: Parts | None = None,
-    ) -> None:
-        """Runs Flower's FedAvg; see `Strategy.start`."""
-        wait_for_nodes(grid, self.wanted_nodes)
+    def flower_strategy(self, initial_arrays: ArrayRecord, parts: Parts | None) -> FlowerStrategy:
+        """Flower's FedAvg, or for a mixed fleet the average of each element over those who train it."""
         flower = FlowerFedAvg(**flower_keys(self))
-        averaging = flower if parts is None else MixedAverage(flower, parts, vector_of(initial_arrays))
-        run_flower(averaging, self, grid, initial_arrays, num_rounds, train_config, evaluate_fn)
-
-    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
-        """Trains from the received weights with the local optimizer and returns the new weights."""
-        return train_from_global(content, state, learner)
-
-    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
-        """As many as the message asks for, whatever the state."""
-        return asked_steps(content)
-
-    def client_vectors(self, local_steps: int) -> int:
-        """FedAvg keeps nothing on the client between rounds."""
-        return 0
+        return flower if parts is None else MixedAverage(flower, parts, vector_of(initial_arrays))

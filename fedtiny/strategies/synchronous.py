@@ -5,6 +5,7 @@ server makes of those is the strategy's business: an average, a median, an avera
 """
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -22,7 +23,45 @@ from fedtiny.federation.records import (
     array_record,
     vector_of,
 )
-from fedtiny.strategies.base import EvaluateFunction, Strategy, no_replies
+from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy, no_replies
+from fedtiny.strategies.collect import wait_for_nodes
+
+
+class SynchronousStrategy(Strategy):
+    """A strategy of Flower's whose clients train from the global model and send the weights they end at."""
+
+    @abstractmethod
+    def flower_strategy(self, initial_arrays: ArrayRecord, parts: Parts | None) -> FlowerStrategy:
+        """Flower's own object, which runs once, from these initial values; `parts` as in `Strategy.start`.
+
+        Raises SimulationError where it cannot combine the parts of a mixed fleet.
+        """
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int,
+        train_config: ConfigRecord,
+        evaluate_fn: EvaluateFunction,
+        parts: Parts | None = None,
+    ) -> None:
+        """Runs Flower's strategy; see `Strategy.start`."""
+        flower = self.flower_strategy(initial_arrays, parts)
+        wait_for_nodes(grid, self.wanted_nodes)
+        run_flower(flower, self, grid, initial_arrays, num_rounds, train_config, evaluate_fn)
+
+    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+        """Trains from the received weights with the local optimizer and returns the new weights."""
+        return train_from_global(content, state, learner)
+
+    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
+        """As many as the message asks for, whatever the state."""
+        return asked_steps(content)
+
+    def client_vectors(self, local_steps: int) -> int:
+        """Nothing is kept on the client between rounds."""
+        return 0
 
 
 def flower_keys(strategy: Strategy) -> dict[str, Any]:
