@@ -21,6 +21,7 @@ from torch import nn
 from fedtiny.errors import ModelError
 from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.randomness import Streams
+from fedtiny.training.local_work import LocalResult, LocalWork
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.training.quantization_aware_scaling import gradient_factors, integer_storage
 from fedtiny.training.stepper import stepper
@@ -216,6 +217,10 @@ class LocalLearner:
 
         Both vectors have shape (trainable elements,); what is not this client's own comes back as it was.
         """
+        trained, losses = self._optimized(weights, first_step, steps)
+        return trained, float(np.mean(losses)) if steps else 0.0
+
+    def _optimized(self, weights: np.ndarray, first_step: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         self._load(weights)
         self._store("received", first_step)
         step_once = stepper(self.optimizer, self.flat.weights, self.flat.gradients, None if self.part is None else self.part.positions)
@@ -227,7 +232,28 @@ class LocalLearner:
             self.flat.spread()
             if self.observer is not None:
                 self.observe(step, self.flat.read())
-        return self.flat.read(), float(np.mean(losses)) if losses else 0.0
+        return self.flat.read(), np.asarray(losses, dtype=np.float64)
+
+    def do(self, work: LocalWork) -> LocalResult:
+        """Takes the local steps that are asked for: the plain way, which every faster one must agree with."""
+        if work.rate is None:
+            weights, losses = self._optimized(work.weights, work.first_step, work.steps)
+            return LocalResult(weights, losses)
+        return self._descended(work, work.rate)
+
+    def _descended(self, work: LocalWork, rate: float) -> LocalResult:
+        weights, own = work.weights.copy(), self.own
+        total, last, losses = np.zeros_like(weights[own]), None, []
+        for step in range(work.first_step, work.first_step + work.steps):
+            gradient, loss = self.gradient(weights, step)
+            total += gradient
+            losses.append(loss)
+            if work.holds_last and len(losses) == work.steps:
+                last = gradient
+            else:
+                weights[own] -= rate * gradient
+                self.observe(step, weights)
+        return LocalResult(weights, np.asarray(losses, dtype=np.float64), total, last)
 
     def observe(self, step: int, weights: np.ndarray) -> None:
         """Hands the named weights after `step` to the observer, if there is one."""

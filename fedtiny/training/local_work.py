@@ -1,0 +1,48 @@
+"""LocalWork: the local steps that one client is to take, as plain arrays, and what they give. No torch here.
+
+A strategy's client half says what it wants trained as LocalWork and never trains itself, so one client, many clients in one
+pass, a worker process and a journal of finished work can all answer it. Vectors are flat: (trainable elements,), and in a mixed
+fleet (own elements,) where a client's own gradients are meant.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LocalWork:
+    """Local steps of one client from given weights."""
+
+    weights: np.ndarray
+    """Where the client starts, shape (trainable elements,); never written to."""
+    first_step: int
+    """The number of the first step, counted from 1 over the whole run: it names the batch."""
+    steps: int
+    """How many gradients to take; 0 gives the weights back."""
+    rate: float | None = None
+    """Plain descent w <- w - rate g of the client's own elements; None: the scenario's optimizer, from a fresh state."""
+    holds_last: bool = False
+    """The last gradient is taken and not applied; only with `rate`."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LocalResult:
+    """What a LocalWork gave."""
+
+    weights: np.ndarray
+    """After the steps, shape (trainable elements,); what is not the client's own is as it was."""
+    losses: np.ndarray
+    """The mean loss of every batch before its step, float64, shape (steps,)."""
+    gradient_sum: np.ndarray | None = None
+    """The sum of the raw gradients, shape (own elements,); where `rate` was given."""
+    last_gradient: np.ndarray | None = None
+    """The gradient that was held back, shape (own elements,); where `holds_last`."""
+
+
+Package = tuple[tuple[int, LocalWork], ...]
+"""(client number, work) of clients that are trained in one pass; the numbers ascend."""
+
+Execute = Callable[[Sequence[Package]], list[list[LocalResult]]]
+"""What trains packages: in this process, in others, or from a journal. One list of results for every package, in its order."""
