@@ -35,14 +35,12 @@ HEAVY = {
 
 # Files of torch's units that are read without torch.
 TORCH_FREE_FILES = {
-    
     "training/local_work.py",
     "models/summary.py",
     "models/step.py",
     "updates/plan.py",
     "updates/layout.py",
     "updates/convolutions.py",
-,
 }
 TORCH_FREE_UNITS = {"costs", "simulation", "fleet", "results", "reports"}
 REDRAWN_WITHOUT = {"torch", "simpy", "flwr"}
