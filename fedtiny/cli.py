@@ -64,7 +64,6 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run one scenario: a folder with tables, the model and a report."""
-    from fedtiny.reports.page import write_report
     from fedtiny.scenario.files import explained, load_with_source
     from fedtiny.sweeps.rows import summary_row
     from fedtiny.sweeps.run_folder import run_into
@@ -73,6 +72,9 @@ def run(
     folder = out or _RUNS / loaded.name
     with explained(sources), run_progress(quiet) as progress:
         result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code)
+    # matplotlib is imported behind the run: a newcomer sees the first round half a second earlier
+    from fedtiny.reports.page import write_report
+
     report = write_report([folder], folder)
     if not quiet:
         print_table(loaded.name, [summary_row(result.summary)])

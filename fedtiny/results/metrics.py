@@ -16,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,7 +32,7 @@ def accuracies(rounds: pa.Table) -> FloatArray:
 
 def floats(table: pa.Table, column: str) -> FloatArray:
     """A numeric column as floats, (rows,); NaN where it is null."""
-    return np.asarray(pc.fill_null(table[column].cast(pa.float64()), float("nan")).to_numpy(), dtype=np.float64)
+    return np.asarray(table[column].cast(pa.float64()).fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
 def final_accuracy(rounds: pa.Table) -> float | None:
@@ -145,6 +144,9 @@ def device_classes(devices: pa.Table) -> tuple[DeviceClass, ...]:
 
 def processor_seconds(activities: pa.Table, devices: pa.Table) -> dict[str, FloatArray]:
     """Seconds of each kind of processor activity, (devices,) each, in the order of the devices table."""
+    # a run imports this file before its first step, and these functions take a tenth of a second to make
+    import pyarrow.compute as pc
+
     numbers = np.asarray(devices["device"].to_numpy(), dtype=np.int64)
     return {kind: _seconds(activities.filter(pc.equal(activities["kind"], kind)), numbers) for kind in PROCESSOR_KINDS}
 
