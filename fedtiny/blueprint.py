@@ -1,6 +1,6 @@
 """What can be said about a scenario without its data: the network, the fleet, what each device may train and what that takes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -49,7 +49,7 @@ class Blueprint:
     summary: ModelSummary
     candidates: tuple[Candidate, ...]
     """What devices may train, best first: one update, or several where devices choose."""
-    fleet: list[Traits]
+    fleet: Sequence[Traits]
     given_up: tuple[str, ...] = ()
     """Kinds of updates that no device would train, so that the network was built without what they need."""
 

@@ -4,9 +4,11 @@ The traits of a device are a pure function of the seed, its group and its index 
 end, changes no other device.
 """
 
+import operator
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, final
+from typing import Annotated, final, overload
 
 from pydantic import AfterValidator, Field
 
@@ -61,23 +63,78 @@ class Traits:
     """The connection of this very device: the spread between devices is drawn, its sigmas are 0."""
 
 
-def traits(groups: Sequence[FleetGroup], device: DeviceOverride | None, network: NetworkOverride | None, streams: Streams) -> list[Traits]:
-    """Every device of the fleet, in the order of the groups; the overrides hold for all of them.
+@dataclass(frozen=True)
+class Members(Sequence[Traits]):
+    """Every device of a fleet, in the order of the groups, made when it is asked for: a million of them take no memory.
 
     Device i of group g draws its connection from the stream ("group", g, "device", i, "network").
     """
-    found: list[Traits] = []
+
+    groups: tuple["GroupMembers", ...]
+    streams: Streams
+
+    def __len__(self) -> int:
+        """How many devices the fleet has."""
+        last = self.groups[-1]
+        return last.first + last.count
+
+    @overload
+    def __getitem__(self, place: int) -> Traits: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Traits]: ...
+
+    def __getitem__(self, place: int | slice) -> Traits | list[Traits]:
+        """The device with this running number; of a slice, a list."""
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = operator.index(place)
+        number += len(self) if number < 0 else 0
+        if not 0 <= number < len(self):
+            raise IndexError(f"device {place} of a fleet of {len(self)}")
+        group = self.groups[bisect_right(self.groups, number, key=_first) - 1]
+        return group.member(number - group.first, self.streams)
+
+    def __iter__(self) -> Iterator[Traits]:
+        """All devices, one after the other."""
+        for group in self.groups:
+            for index in range(group.count):
+                yield group.member(index, self.streams)
+
+
+@dataclass(frozen=True)
+class GroupMembers:
+    """The devices of one group: what they have in common, and where they begin in the fleet."""
+
+    first: int
+    """The running number of its first device."""
+    count: int
+    position: int
+    """Its place among the groups."""
+    name: str
+    device: DeviceProfile
+    network: NetworkProfile
+    """The network of them all; the spread between devices is still in it."""
+
+    def member(self, index: int, streams: Streams) -> Traits:
+        """The device with this index in the group."""
+        link = self.network
+        if link.has_spread:
+            link = link.drawn(streams.numpy("group", self.position, "device", index, "network"))
+        return Traits(self.first + index, self.position, index, self.name, self.device, link)
+
+
+def traits(groups: Sequence[FleetGroup], device: DeviceOverride | None, network: NetworkOverride | None, streams: Streams) -> Members:
+    """Every device of the fleet, in the order of the groups; the overrides hold for all of them."""
+    found: list[GroupMembers] = []
+    first = 0
     for position, group in enumerate(groups):
-        found.extend(_members(group, position, len(found), device, network, streams))
-    return found
+        profile = group.device_profile() if device is None else device.applied_to(group.device_profile())
+        median = group.network_profile() if network is None else network.applied_to(group.network_profile())
+        found.append(GroupMembers(first, group.count, position, group.name, profile, median))
+        first += group.count
+    return Members(tuple(found), streams)
 
 
-def _members(
-    group: FleetGroup, position: int, first: int, device: DeviceOverride | None, network: NetworkOverride | None, streams: Streams
-) -> Iterator[Traits]:
-    name = group.name
-    profile = group.device_profile() if device is None else device.applied_to(group.device_profile())
-    median = group.network_profile() if network is None else network.applied_to(group.network_profile())
-    for index in range(group.count):
-        link = median.drawn(streams.numpy("group", position, "device", index, "network")) if median.has_spread else median
-        yield Traits(number=first + index, group=position, index=index, group_name=name, device=profile, network=link)
+def _first(group: GroupMembers) -> int:
+    return group.first

@@ -132,3 +132,17 @@ def test_an_override_holds_for_every_group():
 def test_the_rates_of_a_spread_network_stay_positive_and_finite():
     devices = traits([group(count=2000, network="5g_nsa_mid_band_static")], None, None, Streams(0))
     assert all(0 < one.network.uplink < 1e12 and 0 < one.network.latency < 10 for one in devices)
+
+
+def test_a_device_asked_for_by_number_is_the_one_that_the_whole_list_has():
+    devices = traits([group(count=3), group(count=1), group(count=4, network="nb_iot")], None, None, Streams(5))
+    assert [devices[number] for number in range(len(devices))] == list(devices)
+    assert devices[-1] == list(devices)[-1]
+    assert devices[2:5] == list(devices)[2:5]
+    with pytest.raises(IndexError):
+        devices[8]
+
+
+def test_a_fleet_of_ten_million_devices_is_made_at_once():
+    devices = traits([group(count=10_000_000)], None, None, Streams(5))
+    assert (len(devices), devices[9_999_999].index) == (10_000_000, 9_999_999)
