@@ -47,12 +47,12 @@ class Participant:
         return self.candidate.plan
 
 
-def assigned(plans: Blueprint, batches: Sequence[Batches]) -> list[Participant]:
-    """Every device of the fleet with what it trains; `batches` are the devices' own, in the order of the fleet."""
+def assigned(plans: Blueprint, batches: Sequence[Batches], devices: Sequence[Traits] | None = None) -> list[Participant]:
+    """Devices with what they train: all of the fleet, or those given; `batches` are their own, in the same order."""
     ledger = cache(lambda place, batch_size: training_ledger(plans, plans.candidates[place].plan, batch_size))
     choices: dict[tuple[int, int], Choice] = {}
     result = []
-    for device, own in zip(plans.fleet, batches, strict=True):
+    for device, own in zip(plans.fleet if devices is None else devices, batches, strict=True):
         # devices of one group are alike but for their connection
         key = (device.group, own.batch_size)
         if key not in choices:
@@ -87,14 +87,20 @@ def is_mixed(participants: Sequence[Participant]) -> bool:
 def decide(scenario: Scenario, participants: list[Participant]) -> None:
     """Raises InfeasibleError where the scenario says that what does not fit ends the run, and ScenarioError where its strategy
     cannot combine what the devices train."""
+    decide_counted(scenario, [(participant, 1) for participant in participants])
+
+
+def decide_counted(scenario: Scenario, counted: Sequence[tuple[Participant, int]]) -> None:
+    """As `decide`, of (a device, how many devices are like it)."""
+    participants = [participant for participant, _ in counted]
     excluded = [participant for participant in participants if not participant.fits]
-    left = len(participants) - len(excluded)
+    devices, left = sum(count for _, count in counted), sum(count for participant, count in counted if participant.fits)
     if excluded and (scenario.on_out_of_memory == "fail" or not left):
         raise _does_not_fit(scenario, excluded[0], everybody=not left)
     wanted = scenario.strategy.wanted_nodes
     if left < wanted:
         raise InfeasibleError(
-            f"the strategy waits for {wanted} devices, but training fits {left} of {len(participants)}: lower min_available_nodes "
+            f"the strategy waits for {wanted} devices, but training fits {left} of {devices}: lower min_available_nodes "
             "and min_train_nodes, or what training takes (fedtiny memory)",
             ("strategy",),
         )
