@@ -15,7 +15,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("federation", "results"),
     ("strategies", "reports"),
     ("scenario",),
-    ["inputs", "blueprint", "participation", "preparation", "flower_app", "recording", "experiment", "update_search"],
+    ["inputs", "blueprint", "participation", "device_classes", "timing_run", "preparation", "flower_app", "recording", "experiment", "update_search"],
     ("sweeps", "deployment"),
     ["terminal", "command_options", "planning_commands", "cli", "__main__", "__init__"],
 ]

@@ -1,0 +1,239 @@
+"""The devices of a fleet by classes that are alike: what they train, whether it fits, and what their steps cost.
+
+A class is a stretch of devices of one group with as many examples each, so that what holds for one holds for all: a million
+devices of one group with equal shares of the data are one class, or two where the examples do not divide evenly. Nothing here
+takes time or memory for every device, unless the partition of the data does.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from typing import overload
+
+import numpy as np
+
+from fedtiny.blueprint import Blueprint, blueprint
+from fedtiny.costs.compute import step_macs, step_seconds
+from fedtiny.datasets.partition import Iid
+from fedtiny.datasets.partition_family import KnownOfClients, check_enough
+from fedtiny.datasets.synthetic import Synthetic
+from fedtiny.design.pretraining import shares_of
+from fedtiny.fleet.fleet import Traits
+from fedtiny.models.base import Pretraining
+from fedtiny.participation import Participant, assigned, decide_counted
+from fedtiny.scenario.schema import Scenario
+from fedtiny.training.local import Batches
+from fedtiny.updates.plan import UpdatePlan
+
+
+@dataclass(frozen=True)
+class DeviceClass:
+    """Devices `first` ... `first + count - 1` of the fleet, and one of them that stands for all."""
+
+    first: int
+    count: int
+    examples: int
+    """Training examples that each of them holds."""
+    batch_size: int
+    one: Participant
+    """The first of them; its data are as many examples as it holds, but not which."""
+
+    @property
+    def per_epoch(self) -> int:
+        """How many batches one pass over a device's data takes."""
+        return self.one.batches.per_epoch
+
+
+class Enrolled(Sequence[int]):
+    """The running numbers of the devices that take part, ascending, without a list of them."""
+
+    def __init__(self, classes: Iterable[DeviceClass]) -> None:
+        self._ranges: list[range] = []
+        self._starts: list[int] = []
+        self._length = 0
+        for item in classes:
+            if self._ranges and self._ranges[-1].stop == item.first:
+                self._ranges[-1] = range(self._ranges[-1].start, item.first + item.count)
+            else:
+                self._ranges.append(range(item.first, item.first + item.count))
+                self._starts.append(self._length)
+            self._length += item.count
+
+    def __len__(self) -> int:
+        """How many devices take part."""
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[int]: ...
+
+    def __getitem__(self, place: int | slice) -> int | list[int]:
+        """The number of the device at this place; of a slice, a list."""
+        if isinstance(place, slice):
+            return [self[index] for index in range(*place.indices(self._length))]
+        if not 0 <= place < self._length:
+            raise IndexError(f"place {place} of {self._length} devices that take part")
+        if len(self._ranges) == 1:
+            return self._ranges[0][place]
+        position = bisect_right(self._starts, place) - 1
+        return self._ranges[position][place - self._starts[position]]
+
+    def __iter__(self) -> Iterator[int]:
+        """All of them."""
+        for numbers in self._ranges:
+            yield from numbers
+
+
+@dataclass(frozen=True)
+class TimedFleet:
+    """Everything about a scenario that its timing depends on."""
+
+    blueprint: Blueprint
+    classes: list[DeviceClass]
+    _starts: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_starts", [item.first for item in self.classes])
+
+    def traits(self, number: int) -> Traits:
+        """The device with this running number."""
+        return self.blueprint.fleet[number]
+
+    def place_of(self, number: int) -> int:
+        """The place of a device's class in `classes`."""
+        return 0 if len(self.classes) == 1 else bisect_right(self._starts, number) - 1
+
+    @property
+    def included(self) -> list[DeviceClass]:
+        """The classes that take part."""
+        return [item for item in self.classes if item.one.fits]
+
+    @cached_property
+    def plans(self) -> tuple[UpdatePlan, ...]:
+        """What those who take part train, each plan once."""
+        return tuple(dict.fromkeys(item.one.plan for item in self.included))
+
+    @cached_property
+    def elements(self) -> int:
+        """How many numbers the vector of the network holds: whatever anybody trains. Of two sets of channels of one weight,
+        each those with the largest norms, the larger holds the smaller."""
+        facts = {parameter.name: (layer, parameter) for layer in reversed(self.blueprint.summary.layers) for parameter in layer.parameters}
+        return sum(max(plan.elements_of(layer, parameter) for plan in self.plans) for layer, parameter in facts.values())
+
+    def step_cost(self, item: DeviceClass, step: int) -> tuple[float, float]:
+        """Seconds and MACs of a local step (counted from 1) of a device of this class."""
+        size, plan, summary = item.one.batches.size(step), item.one.plan, self.blueprint.summary
+        return step_seconds(summary, plan, size, item.one.traits.device), sum(step_macs(summary, plan).values()) * size
+
+
+def timed_fleet(scenario: Scenario, *, allow_code: bool = False) -> TimedFleet:
+    """Decides who takes part and trains what, as `preparation.prepare` does, from the numbers of examples alone.
+
+    Data are loaded only where their labels or owners decide who holds how many. Raises what `prepare` raises.
+    """
+    plans = blueprint(scenario, allow_code=allow_code)
+    stretches = list(_stretches(plans))
+    classes = _classes(plans, stretches)
+    used = any(item.one.candidate.update.trains_lite_residual for item in classes if item.one.fits)
+    if len(plans.candidates) > 1 and plans.carries_lite_residual_for_an_update and not used:
+        plans = blueprint(scenario, allow_code=allow_code, without_lite_residual=True)
+        classes = _classes(plans, stretches)
+    decide_counted(scenario, [(item.one, item.count) for item in classes])
+    return TimedFleet(plans, classes)
+
+
+_Stretch = tuple[int, int, int]
+"""(first device, how many devices, examples of each), within one group."""
+
+
+def _classes(plans: Blueprint, stretches: Sequence[_Stretch]) -> list[DeviceClass]:
+    firsts = [plans.fleet[first] for first, _, _ in stretches]
+    wanted = plans.scenario.training.batch_size
+    batches = [
+        Batches(np.broadcast_to(np.int64(0), examples), examples if wanted == "all" else wanted, plans.streams, ())
+        for _, _, examples in stretches
+    ]
+    ones = assigned(plans, batches, firsts)
+    return [
+        DeviceClass(first, count, examples, one.batches.batch_size, one)
+        for (first, count, examples), one in zip(stretches, ones, strict=True)
+    ]
+
+
+def _stretches(plans: Blueprint) -> Iterator[_Stretch]:
+    """The fleet cut into stretches of one group and one number of examples."""
+    first = 0
+    sizes = _equal_sizes(plans) or _split_sizes(plans)
+    for group in plans.scenario.fleet:
+        last, start = first + group.count, first
+        while start < last:
+            end = min(last, sizes.same_until(start))
+            yield start, end - start, sizes.of(start)
+            start = end
+        first = last
+
+
+@dataclass(frozen=True)
+class _EqualSizes:
+    """`examples` over `clients`, the first ones with one more."""
+
+    examples: int
+    clients: int
+
+    def of(self, client: int) -> int:
+        return self.examples // self.clients + (client < self.examples % self.clients)
+
+    def same_until(self, client: int) -> int:
+        longer = self.examples % self.clients
+        return longer if client < longer else self.clients
+
+
+@dataclass(frozen=True)
+class _SplitSizes:
+    """Sizes as a partition gave them."""
+
+    runs: list[tuple[int, int]]
+    """(where a run of equal sizes ends, the size)."""
+
+    def of(self, client: int) -> int:
+        return self._run(client)[1]
+
+    def same_until(self, client: int) -> int:
+        return self._run(client)[0]
+
+    def _run(self, client: int) -> tuple[int, int]:
+        return self.runs[bisect_right(self.runs, client, key=lambda run: run[0])]
+
+
+def _equal_sizes(plans: Blueprint) -> _EqualSizes | None:
+    """The sizes of an iid partition of made examples, whose number is stated; None for anything else."""
+    scenario, data = plans.scenario, plans.scenario.data
+    if not (isinstance(data, Synthetic) and isinstance(data.partition, Iid)) or (data.train_examples or 0) > data.examples:
+        return None
+    examples = data.train_examples or data.examples
+    recipe = scenario.model.pretrained
+    if isinstance(recipe, Pretraining):
+        examples -= round(recipe.share * examples)
+    check_enough(np.broadcast_to(np.int64(0), examples), len(plans.fleet))
+    return _EqualSizes(examples, len(plans.fleet))
+
+
+def _split_sizes(plans: Blueprint) -> _SplitSizes:
+    """The sizes of a real split. Images keep their own size: only labels and owners count here."""
+    scenario = plans.scenario
+    data = scenario.data if isinstance(scenario.data, Synthetic) else scenario.data.model_copy(update={"image_size": None, "channels": None})
+    dataset = data.load(plans.streams)
+    shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
+    owners = None if dataset.client_train is None else dataset.client_train[shares.private]
+    memory = np.concatenate([np.full(group.count, group.device.memory) for group in plans.fleet.groups])
+    known = KnownOfClients(owners, np.unique(memory, return_inverse=True)[1])
+    parts = scenario.data.partition.split(dataset.train_targets[shares.private], len(plans.fleet), plans.streams, known)
+    runs, end = [], 0
+    for size, alike in groupby(len(part) for part in parts):
+        end += sum(1 for _ in alike)
+        runs.append((end, size))
+    return _SplitSizes(runs)

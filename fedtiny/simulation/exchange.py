@@ -1,0 +1,236 @@
+"""Messages and replies in virtual time as sizes alone: a grid without Flower, learning or content.
+
+What a strategy's timing half asks for goes through the same devices as a real run's messages; what a device does with a message
+is foreseen (`effort`), and its reply is a fact: it came or it did not, with arrays or without. Whoever waits makes the clock
+jump to the last reply or the timeout, and goes on before anything else happens at that instant, as `VirtualTimeGrid` does.
+
+A device becomes SimPy objects when the first message reaches it. One whose link draws nothing at random is forgotten when it has
+nothing left to do and others are sent for: a million enrolled devices take the memory of those at work.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import simpy
+
+from fedtiny.errors import SimulationError
+from fedtiny.fleet.fleet import Traits
+from fedtiny.randomness import Streams
+from fedtiny.simulation.device import Execution, SimulatedDevice
+from fedtiny.simulation.trace import Trace
+
+
+class TimeIsUp(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
+    """The virtual time that a scenario allows is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What the timing of a message depends on."""
+
+    round: int
+    piece: str
+    """What kind of work it asks for, in the strategy's own words."""
+    steps: int
+    """Gradients that it asks for."""
+    starts: bool
+    """Whether it brings a model to start from."""
+    bytes: int
+    payload_bytes: int
+
+
+class Effort(Protocol):
+    """What a device will do with an instruction."""
+
+    def __call__(self, number: int, instruction: Instruction) -> tuple[Execution, bool]:
+        """What it takes, and whether the reply carries arrays; called when the processor turns to it, in the device's order."""
+
+
+class Errand:
+    """One message on its way through a device and back."""
+
+    __slots__ = ("_exchange", "arrived", "awaited", "carries_arrays", "expired", "instruction", "number")
+
+    def __init__(self, exchange: "Exchange", number: int, instruction: Instruction) -> None:
+        self._exchange, self.number, self.instruction = exchange, number, instruction
+        self.arrived = self.awaited = self.expired = self.carries_arrays = False
+
+    @property
+    def round(self) -> int:
+        """The round it belongs to."""
+        return self.instruction.round
+
+    @property
+    def bytes(self) -> int:
+        """Size of the message."""
+        return self.instruction.bytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the elements in it."""
+        return self.instruction.payload_bytes
+
+    def begin(self) -> Execution | None:
+        """The processor's turn: what the work takes, or None if its lifetime is over."""
+        if self.expired:
+            self._exchange.ended(self.number)
+            return None
+        execution, self.carries_arrays = self._exchange.effort(self.number, self.instruction)
+        return execution
+
+    def deliver(self) -> bool:
+        """The reply is there; whether it came in time for its round."""
+        self._exchange.ended(self.number)
+        return not self.expired and self._exchange.arrive(self)
+
+
+@dataclass(frozen=True)
+class Participation:
+    """How many of the devices asked in a round contributed arrays to it in time, and how many did not."""
+
+    participants: int
+    failures: int
+
+
+class Exchange:
+    """Sends instructions to devices and waits for their replies, in virtual time.
+
+    `traits(number)` is the device with this running number, `lifetime` (s) how long a message and its reply are valid, and
+    `horizon` (s) ends the run by raising TimeIsUp.
+    """
+
+    def __init__(
+        self,
+        traits: Callable[[int], Traits],
+        effort: Effort,
+        streams: Streams,
+        trace: Trace,
+        *,
+        lifetime: float = math.inf,
+        horizon: float = math.inf,
+    ) -> None:
+        self.effort, self.trace = effort, trace
+        self.environment = simpy.Environment()
+        self.last_arrival: int | None = None
+        """The device whose reply ended the last wait; None where its timeout did."""
+        self._traits, self._streams = traits, streams
+        self._lifetime, self._horizon = lifetime, horizon
+        self._devices: dict[int, SimulatedDevice] = {}
+        self._at_work: dict[int, int] = {}
+        """Messages under way, by device."""
+        self._asked: dict[int, set[int]] = {}
+        self._contributed: dict[int, set[int]] = {}
+        self._missing = 0
+        self._closed = -1
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the run began."""
+        return float(self.environment.now)
+
+    def push(self, messages: Iterable[tuple[int, Instruction]]) -> list[Errand]:
+        """Sends (device number, instruction) now; those for one device travel as one burst, in order."""
+        bursts: dict[int, list[Errand]] = {}
+        errands = []
+        for number, instruction in messages:
+            errand = Errand(self, number, instruction)
+            errands.append(errand)
+            self._register(errand)
+            burst = bursts.get(number)
+            if burst is None:
+                bursts[number] = [errand]
+            else:
+                burst.append(errand)
+        at_work, devices = self._at_work, self._devices
+        for number, burst in bursts.items():
+            at_work[number] = at_work.get(number, 0) + len(burst)
+            device = devices.get(number)
+            if device is None:
+                device = devices[number] = SimulatedDevice(self.environment, self._traits(number), self._streams, self.trace)
+            device.accept(burst)
+        self._forget_idle()
+        return errands
+
+    def wait(self, errands: Sequence[Errand], timeout: float | None = None) -> list[Errand]:
+        """Waits for all these replies or until the timeout (s); gives those that have come."""
+        deadline = math.inf if timeout is None else self.now + timeout
+        pending = [errand for errand in errands if not errand.arrived]
+        for errand in pending:
+            errand.awaited = True
+        self._missing = len(pending)
+        self._run_until(deadline)
+        for errand in pending:
+            errand.awaited = False
+        taken = [errand for errand in errands if errand.arrived]
+        for errand in taken:
+            if errand.carries_arrays and not errand.expired and errand.instruction.round > self._closed:
+                self._contributed.setdefault(errand.instruction.round, set()).add(errand.number)
+        return taken
+
+    def close_round(self, number: int) -> Participation:
+        """Who took part in a round, as of now; the round is then forgotten."""
+        self._closed = number
+        asked, contributed = self._asked.pop(number, set()), self._contributed.pop(number, set())
+        return Participation(len(contributed), len(asked - contributed))
+
+    # --- for an errand ------------------------------------------------------------------------------------------
+
+    def ended(self, number: int) -> None:
+        """A device has nothing more to do with one of its messages."""
+        self._at_work[number] -= 1
+
+    def arrive(self, errand: Errand) -> bool:
+        """A reply, or the end of its message's lifetime; whether its round is still open."""
+        errand.arrived = True
+        if errand.awaited:
+            errand.awaited = False
+            self._missing -= 1
+            self.last_arrival = errand.number
+        return errand.instruction.round > self._closed
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _register(self, errand: Errand) -> None:
+        number = errand.instruction.round
+        asked = self._asked.get(number)
+        if asked is None:
+            asked = self._asked[number] = set()
+        asked.add(errand.number)
+        self.trace.asked.append((errand.number, number, self.now))
+        if math.isfinite(self._lifetime):
+            self.environment.timeout(self._lifetime).callbacks.append(lambda _: self._expire(errand))
+
+    def _expire(self, errand: Errand) -> None:
+        if not errand.arrived:
+            errand.expired = True
+            self.arrive(errand)
+
+    def _forget_idle(self) -> None:
+        for number in [number for number, under_way in self._at_work.items() if not under_way]:
+            network = self._devices[number].traits.network
+            if not (network.jitter or network.loss):
+                del self._devices[number], self._at_work[number]
+
+    def _run_until(self, deadline: float) -> None:
+        """Lets virtual time pass until nothing is missing or the deadline (s)."""
+        end = min(deadline, self._horizon)
+        environment = self.environment
+        while self._missing:
+            upcoming = environment.peek()
+            if upcoming > end:
+                self._jump(end)
+                self.last_arrival = None
+                if deadline > self._horizon:
+                    raise TimeIsUp
+                return
+            if math.isinf(upcoming):
+                raise SimulationError(f"{self._missing} replies are awaited and nothing is scheduled that could bring them")
+            environment.step()
+
+    def _jump(self, time: float) -> None:
+        # a timeout that is made and consumed at once leaves nothing in the queue
+        if time > self.now:
+            self.environment.timeout(time - self.now)
+            self.environment.step()

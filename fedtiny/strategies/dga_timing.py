@@ -1,0 +1,120 @@
+"""DGA's timing half: its orders as sizes, its collecting as arrivals (see dga.py, and dga_server.py for the vectors).
+
+A reply of *after* and *whole* carries a sum unless the client lacked what the piece builds on; what becomes of the sums takes no
+virtual time. Whom the server brings back with a whole model depends on which replies came, and on nothing in them.
+"""
+
+from functools import cache
+from typing import cast
+
+from fedtiny.federation.foresight import Course, Foresight
+from fedtiny.federation.records import LOCAL_STEPS, ROUND
+from fedtiny.simulation.exchange import Errand, Exchange, Instruction
+from fedtiny.strategies.base import Strategy, no_replies
+from fedtiny.strategies.dga import DGA
+from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, PIECE, STARTS
+from fedtiny.strategies.dga_orders import Order, Orders, Schedule
+from fedtiny.strategies.message_forms import Size
+from fedtiny.strategies.timing import Terms
+
+
+def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
+    """Runs the rounds; raises RoundError after a round without a sum."""
+    server = _Server(cast(DGA, strategy), exchange, terms)
+    terms.on_version(0)
+    server.push(server.orders.start())
+    for number in range(1, terms.rounds + 1):
+        server.collect(number)
+        terms.on_version(number)
+        server.push(server.orders.after(number))
+
+
+def foresee(instruction: Instruction, course: Course) -> Foresight:
+    """No steps if the client lacks what the piece builds on, and a sum at the end of a round."""
+    if instruction.piece == "after":
+        works = course.open_round == instruction.round
+        course.open_round = 0 if works else course.open_round
+    else:
+        course.has_model = works = instruction.starts or course.has_model
+        course.open_round = instruction.round if instruction.piece == "before" and works else 0
+    steps = instruction.steps if works else 0
+    course.steps += steps
+    return Foresight(steps, carries_arrays=works and instruction.piece != "before")
+
+
+def schedule_of(strategy: DGA, local_steps: int) -> Schedule:
+    """Where in a round of so many steps the averages are applied."""
+    whole = strategy.one_message(local_steps)
+    return Schedule(
+        local_steps=local_steps,
+        whole=whole,
+        lag=(strategy.delay if whole else strategy.delay - 1) // local_steps + 1,
+        before_steps=0 if whole else (strategy.delay - 1) % local_steps + 1,
+    )
+
+
+class _Server:
+    """DGAServer without vectors."""
+
+    def __init__(self, strategy: DGA, exchange: Exchange, terms: Terms) -> None:
+        self.strategy, self.exchange, self.terms = strategy, exchange, terms
+        size = strategy.cohort_size(len(terms.nodes))
+        self.orders = Orders(schedule_of(strategy, terms.local_steps), terms.rounds, lambda: sorted(terms.sample(terms.nodes, size)))
+        self._size = cache(self._counted)
+        self._rounds: dict[int, list[Errand]] = {}
+        self._pushed: dict[int, float] = {}
+        self._behind: dict[Errand, None] = {}
+        self._collected_at = exchange.now
+
+    def push(self, orders: list[Order]) -> None:
+        """Sends what was ordered, in one burst for each device."""
+        errands = self.exchange.push((order.node, self._instruction(order)) for order in orders)
+        for errand in errands:
+            if errand.instruction.piece == "before":
+                self._behind[errand] = None
+            else:
+                self._rounds.setdefault(errand.round, []).append(errand)
+                self._pushed[errand.round] = self.exchange.now
+
+    def collect(self, number: int) -> None:
+        """Waits for the sums of a round; RoundError if there are none to average."""
+        pieces = self._rounds.pop(number, [])
+        in_time = self.exchange.wait(pieces, self._patience(number))
+        last, self._collected_at = self.exchange.last_arrival, self.exchange.now
+        late = self.exchange.wait(list(self._behind), 0.0)
+        self.exchange.last_arrival = last
+        for errand in late:
+            del self._behind[errand]
+        # what came for this round while the late ones were looked at is late itself
+        came = set(in_time)
+        self._behind |= dict.fromkeys(errand for errand in pieces if errand not in came)
+        sums, late_sums = self._sums(in_time), self._sums(late)
+        if not sums and not (late_sums and self.strategy.late == "carry"):
+            raise no_replies(number, len(self.orders.cohort(number)), self.strategy.timeout)
+        self.orders.forget(number)
+
+    def _patience(self, number: int) -> float | None:
+        if self.strategy.timeout is None:
+            return None
+        return max(0.0, max(self._pushed.pop(number, 0.0), self._collected_at) + self.strategy.timeout - self.exchange.now)
+
+    def _sums(self, answers: list[Errand]) -> int:
+        """How many sums came; what failed is remembered."""
+        found = 0
+        for errand in answers:
+            if errand.carries_arrays and not errand.expired:
+                found += 1
+            elif errand.expired or errand.instruction.piece != "before":
+                self.orders.failed(errand.number)
+        return found
+
+    def _instruction(self, order: Order) -> Instruction:
+        size, payload = self._size(order.piece, order.carries)
+        return Instruction(order.round, order.piece, order.steps, order.carries == "model", size, payload)
+
+    def _counted(self, piece: str, carries: str) -> Size:
+        config: dict[str, int | float | bool | str] = {ROUND: 1, PIECE: piece, LOCAL_STEPS: 1, LEARNING_RATE: self.terms.learning_rate}
+        config |= {AWAITS_AVERAGE: True} if piece == "whole" else {}
+        config |= {STARTS: True} if carries == "model" else {}
+        config |= {APPLIED: 1} if carries != "nothing" else {}
+        return self.terms.forms.instruction(config, arrays=carries != "nothing")

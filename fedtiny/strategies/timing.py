@@ -1,0 +1,34 @@
+"""The timing half of a strategy: who is asked what and when, without messages, content or training.
+
+A timing half is a function that runs the server's loop on an `Exchange`, and one that foresees what a client does with an
+instruction. Both follow the rules of the strategy's real halves in plain numbers, so that the activities are those of a run.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fedtiny.federation.foresight import Course, Foresight
+from fedtiny.simulation.exchange import Exchange, Instruction
+from fedtiny.strategies.message_forms import Forms
+
+OnVersion = Callable[[int], None]
+"""Called with the round for every version of the global model; 0 is the initial one."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a timing half goes by, beside its strategy."""
+
+    nodes: Sequence[int]
+    """The running numbers of the devices that take part, ascending."""
+    sample: Callable[[Sequence[int], int], list[int]]
+    """Draws so many of them, as Python's `random.sample` under the run's seed."""
+    local_steps: int
+    rounds: int
+    learning_rate: float
+    forms: Forms
+    on_version: OnVersion
+
+
+Foresee = Callable[[Instruction, Course], Foresight]
+"""What a client's answer to an instruction will be like; moves its course past it."""

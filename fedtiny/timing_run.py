@@ -1,0 +1,146 @@
+"""A run without learning: the same devices, messages and times, and nothing in the messages.
+
+The strategy's timing half runs on an Exchange; what a client does with an instruction is foreseen from its class, its course and
+the plan. What comes of it are the activities of the run with learning, up to the same round.
+"""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
+
+from fedtiny.device_classes import DeviceClass, Enrolled, TimedFleet, timed_fleet
+from fedtiny.errors import ScenarioError
+from fedtiny.federation.foresight import Course
+from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.device import Execution
+from fedtiny.simulation.exchange import Exchange, Instruction, Participation, TimeIsUp
+from fedtiny.simulation.trace import Trace
+from fedtiny.strategies.message_forms import Forms
+from fedtiny.strategies.timing import Foresee, Terms
+from fedtiny.strategies.timings import timing_of
+
+ENDLESS = 2**31
+
+Progress = Callable[[int, float], None]
+"""(round done, virtual seconds) -> None."""
+
+
+@dataclass(frozen=True)
+class TimedVersion:
+    """One version of the global model: when the server held it and who made it; bytes by cause, as in recording.Version."""
+
+    round: int
+    virtual_time: float
+    participation: Participation
+    bytes_up: int
+    bytes_down: int
+    begun: int
+    """How many activities had begun when the version was made."""
+    last_device: int | None
+    """The device whose reply the server waited for last; None where a timeout ended the wait, or nobody was waited for."""
+
+
+@dataclass
+class TimedRun:
+    """What happened, without learning."""
+
+    fleet: TimedFleet
+    trace: Trace
+    versions: list[TimedVersion] = field(default_factory=list)
+    end: float = 0.0
+
+
+def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progress | None = None) -> TimedRun:
+    """Runs a scenario's timing half.
+
+    Raises ScenarioError where the strategy has none or nothing but learning would end the run, what `prepare` raises where
+    training does not fit, and RoundError if nobody answers in a round.
+    """
+    _check(scenario)
+    fleet = timed_fleet(scenario, allow_code=allow_code)
+    timing, stop, streams = timing_of(scenario.strategy.kind), scenario.stop, fleet.blueprint.streams
+    forms = Forms(fleet.elements, scenario.training.precision)
+    run = TimedRun(fleet, Trace())
+    lifetime = scenario.strategy.message_lifetime
+    exchange = Exchange(
+        fleet.traits,
+        _Clients(fleet, forms, timing.foresee).effort,
+        streams,
+        run.trace,
+        lifetime=inf if lifetime is None else lifetime,
+        horizon=inf if stop.virtual_time is None else stop.virtual_time,
+    )
+    terms = Terms(
+        nodes=Enrolled(fleet.included),
+        # Flower's strategies draw from Python's global generator, which a run seeds so
+        sample=random.Random(streams.integer("cohort")).sample,
+        local_steps=scenario.training.local_steps,
+        rounds=ENDLESS if stop.rounds is None else stop.rounds,
+        learning_rate=scenario.training.optimizer.learning_rate,
+        forms=forms,
+        on_version=lambda number: _note(run, exchange, number, progress),
+    )
+    with suppress(TimeIsUp):
+        timing.run(scenario.strategy, exchange, terms)
+    run.end = exchange.now
+    run.trace.cut(run.end)
+    return run
+
+
+def _check(scenario: Scenario) -> None:
+    timing_of(scenario.strategy.kind)
+    if scenario.sweep:
+        raise ScenarioError("this scenario has axes to sweep over: leave out `sweep`, or use `fedtiny sweep`", ("sweep",))
+    if scenario.stop.rounds is None and scenario.stop.virtual_time is None:
+        raise ScenarioError(
+            "without learning there is no accuracy, so target_accuracy alone never ends the run: give rounds or virtual_time beside it, "
+            "such as --set stop.rounds=20",
+            ("stop", "target_accuracy"),
+        )
+
+
+def _note(run: TimedRun, exchange: Exchange, number: int, progress: Progress | None) -> None:
+    participation = exchange.close_round(number) if number else Participation(0, 0)
+    trace = run.trace
+    version = TimedVersion(
+        number, exchange.now, participation, trace.bytes_up, trace.bytes_down, len(trace.activities), exchange.last_arrival
+    )
+    run.versions.append(version)
+    if progress is not None:
+        progress(number, exchange.now)
+
+
+class _Clients:
+    """What devices do with instructions: a course for each, and the costs of work that is alike worked out once."""
+
+    def __init__(self, fleet: TimedFleet, forms: Forms, foresee: Foresee) -> None:
+        self._fleet, self._foresee = fleet, foresee
+        self._courses: dict[int, Course] = {}
+        self._executions: dict[tuple[int, int, int, bool], Execution] = {}
+        summary = fleet.blueprint.summary
+        self._replies = [
+            (forms.reply(None), forms.reply(item.one.plan.trainable_elements(summary) if item.one.fits else None)) for item in fleet.classes
+        ]
+
+    def effort(self, number: int, instruction: Instruction) -> tuple[Execution, bool]:
+        """See `exchange.Effort`."""
+        course = self._courses.get(number)
+        if course is None:
+            course = self._courses[number] = Course()
+        first = course.steps
+        foresight = self._foresee(instruction, course)
+        place = self._fleet.place_of(number)
+        key = (place, first % self._fleet.classes[place].per_epoch, foresight.steps, foresight.carries_arrays)
+        execution = self._executions.get(key)
+        if execution is None:
+            execution = self._executions[key] = self._execution(*key)
+        return execution, foresight.carries_arrays
+
+    def _execution(self, place: int, first: int, steps: int, carries_arrays: bool) -> Execution:
+        """As `DeferredClients` charges it: batch n of an epoch is as large as batch n of any other."""
+        item: DeviceClass = self._fleet.classes[place]
+        costs = [self._fleet.step_cost(item, step) for step in range(first + 1, first + 1 + steps)]
+        size, payload = self._replies[place][carries_arrays]
+        return Execution(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs), size, payload)
