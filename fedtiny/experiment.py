@@ -12,34 +12,33 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import simpy
 import torch
-from flwr.app import Context, Message, UserConfig
+from flwr.app import UserConfig
 
-from fedtiny.costs.compute import step_macs, step_seconds
 from fedtiny.design.pretraining import save_values
 from fedtiny.errors import ScenarioError
-from fedtiny.federation.client_work import effort_of
+from fedtiny.federation.deferred_clients import Training
 from fedtiny.federation.flower_internals import server_identity
-from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Node, Participation, VirtualTimeGrid, node_context
+from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Participation, VirtualTimeGrid, node_context
 from fedtiny.federation.records import Vector
-from fedtiny.flower_app import ModelVersion, client_app_of, model_of, quality_of, serve
-from fedtiny.participation import Participant, memory_needs
+from fedtiny.federation.task import Clients, Node
+from fedtiny.flower_app import ModelVersion, model_of, quality_of, serve
+from fedtiny.participation import memory_needs
 from fedtiny.preparation import World, prepare
 from fedtiny.recording import Version, activities_table, devices_table, labels_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
 from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulated_clients import TrainingOf, in_this_process, own_clients
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
 from fedtiny.training.local import Observer
-from fedtiny.updates.plan import UpdatePlan
 
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
 
@@ -58,17 +57,26 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def run(scenario: Scenario, *, observe: Observer | None = None, progress: Report | None = None, allow_code: bool = False) -> RunResult:
+def run(
+    scenario: Scenario,
+    *,
+    observe: Observer | None = None,
+    progress: Report | None = None,
+    allow_code: bool = False,
+    training: TrainingOf | None = None,
+) -> RunResult:
     """Runs one scenario.
 
     `observe(device, step, weights)` is called once per local step when the weights after it are final; `progress` is told
-    about phases and rounds. Raises ScenarioError and other InputErrors before anything starts, ExperimentErrors later.
+    about phases and rounds; `training` gives what trains packages of clients, left out: this process. Raises ScenarioError and
+    other InputErrors before anything starts, ExperimentErrors later.
     """
     if scenario.sweep:
         raise ScenarioError("this scenario has axes to sweep over: use `fedtiny sweep`, or leave out `sweep`", ("sweep",))
     started = time.time()
     world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
-    history = _simulate(world, observe, progress or (lambda _: None))
+    with (training or in_this_process(observe))(world) as packages:
+        history = _simulate(world, packages, observe, progress or (lambda _: None))
     return _result(world, history, started)
 
 
@@ -89,10 +97,11 @@ class _History:
     lost_mass: float = 0.0
 
 
-def _simulate(world: World, observe: Observer | None, progress: Report) -> _History:
+def _simulate(world: World, training: Training, observe: Observer | None, progress: Report) -> _History:
     scenario = world.blueprint.scenario
     history = _History(Trace())
-    grid = virtual_grid(world, client_app_of(world, observe), history.trace)
+    clients = own_clients(world, training, observe)
+    grid = virtual_grid(world, clients, history.trace)
 
     def on_version(version: ModelVersion) -> None:
         number, quality = version.round, version.quality
@@ -106,6 +115,8 @@ def _simulate(world: World, observe: Observer | None, progress: Report) -> _Hist
 
     with server_identity(), _quiet_flower(), torch.random.fork_rng(devices=[]), suppress(HorizonReached):
         serve(world, grid, on_version)
+    if observe is not None:
+        clients.catch_up()
     history.end = grid.now
     history.trace.cut(grid.now)
     _evaluate_last(world, history)
@@ -118,12 +129,10 @@ def _evaluate_last(world: World, history: _History) -> None:
         history.versions[-1] = replace(last, quality=quality_of(world, history.last))
 
 
-def virtual_grid(
-    world: World, app: Callable[[Message, Context], Message], trace: Trace, run_config: UserConfig | None = None
-) -> VirtualTimeGrid:
-    """A Grid in virtual time whose nodes are the scenario's devices and answer with `app`, a client app of this scenario.
+def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserConfig | None = None) -> VirtualTimeGrid:
+    """A Grid in virtual time whose nodes are the scenario's devices; `clients` answer its messages.
 
-    What happens is written to `trace`; `run_config` is what the app finds in its context.
+    What happens is written to `trace`; `run_config` is what a client app finds in its context.
     """
     scenario, streams = world.blueprint.scenario, world.blueprint.streams
     environment = simpy.Environment()
@@ -136,32 +145,11 @@ def virtual_grid(
     return VirtualTimeGrid(
         environment=environment,
         nodes=nodes,
-        client_app=app,
-        effort=effort_of(_step_effort(world), strategy.steps_of),
+        clients=clients,
         trace=trace,
         lifetime=float("inf") if strategy.message_lifetime is None else strategy.message_lifetime,
         horizon=float("inf") if stop.virtual_time is None else stop.virtual_time,
-        raise_client_errors=True,
     )
-
-
-def _step_effort(world: World) -> Callable[[int, int], tuple[float, float]]:
-    plans = world.blueprint
-    by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
-
-    @cache
-    def macs(plan: UpdatePlan) -> float:
-        return sum(step_macs(plans.summary, plan).values())
-
-    @cache
-    def seconds(number: int, batch_size: int) -> float:
-        return step_seconds(plans.summary, by_number[number].plan, batch_size, by_number[number].traits.device)
-
-    def effort(number: int, step: int) -> tuple[float, float]:
-        size = by_number[number].batches.size(step)
-        return seconds(number, size), macs(by_number[number].plan) * size
-
-    return effort
 
 
 def _result(world: World, history: _History, started: float) -> RunResult:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from fedtiny.errors import ScenarioError
-from fedtiny.federation.client_work import Learner, client_app, partition_id
+from fedtiny.federation.client_work import client_app, partition_id
 from fedtiny.federation.grid import VirtualTimeGrid
 from fedtiny.federation.records import LOCAL_STEPS, NUM_PARTITIONS, Vector, array_record, vector_of
 from fedtiny.preparation import World
@@ -88,42 +88,47 @@ def model_of(world: World, trainable: Vector) -> dict[str, np.ndarray]:
     return {name: value.numpy(force=True).copy() for name, value in world.flat.network.state_dict().items()}
 
 
-def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
-    """The scenario's Flower ClientApp. It finds its device by the node's `partition-id` and keeps nothing of its own.
-
-    A message to a node fails with a ScenarioError if its `partition-id` is no device of the fleet or one that training does
-    not fit, or if its `num-partitions` is not the size of the fleet: it would learn from other data than the node expects.
-    """
+def learners_of(world: World, observe: Observer | None = None) -> Callable[[int], LocalLearner]:
+    """What finds the learner of a device that takes part, by the device's number. They share one network."""
     scenario = world.blueprint.scenario
     stochastic = any(isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in world.flat.network.modules())
     by_number = {participant.traits.number: participant for participant in world.included}
 
-    def learner_of(context: Context) -> LocalLearner:
-        number, fleet = partition_id(context), len(world.participants)
-        partitions = context.node_config.get(NUM_PARTITIONS, fleet)
-        if number not in by_number or partitions != fleet:
-            raise ScenarioError(
-                f"partition-id {number} of {partitions}: the fleet has devices 0 to {fleet - 1}, and training fits {len(by_number)} "
-                f"of them; start a SuperNode for each that fits, with its own partition-id and num-partitions={fleet}",
-                ("fleet",),
-            )
-        participant = by_number[number]
+    def learner(number: int) -> LocalLearner:
         return LocalLearner(
             number=number,
             flat=world.flat,
             examples_of_all=world.train,
-            batches=participant.batches,
+            batches=by_number[number].batches,
             optimizer=scenario.training.optimizer,
             observer=observe,
             stochastic=stochastic or scenario.model.kind == "python",
             part=None if world.parts is None else world.parts[number],
         )
 
-    @one_thread()
-    def answer(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
-        return scenario.strategy.answer(content, state, learner)
+    return learner
 
-    return client_app(answer, learner_of)
+
+def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
+    """The scenario's Flower ClientApp. It finds its device by the node's `partition-id` and keeps nothing of its own.
+
+    A message to a node fails with a ScenarioError if its `partition-id` is no device of the fleet or one that training does
+    not fit, or if its `num-partitions` is not the size of the fleet: it would learn from other data than the node expects.
+    """
+    learner, included = learners_of(world, observe), {participant.traits.number for participant in world.included}
+
+    def learner_of(context: Context) -> LocalLearner:
+        number, fleet = partition_id(context), len(world.participants)
+        partitions = context.node_config.get(NUM_PARTITIONS, fleet)
+        if number not in included or partitions != fleet:
+            raise ScenarioError(
+                f"partition-id {number} of {partitions}: the fleet has devices 0 to {fleet - 1}, and training fits {len(included)} "
+                f"of them; start a SuperNode for each that fits, with its own partition-id and num-partitions={fleet}",
+                ("fleet",),
+            )
+        return learner(number)
+
+    return client_app(world.blueprint.scenario.strategy.answer, learner_of)
 
 
 @contextmanager

@@ -169,11 +169,9 @@ class Federation:
         self, strategy: dict[str, Any], *, local_steps: int, rounds: int, watch: Callable[..., None] | None = None, **overrides: Any
     ) -> Play:
         """Runs on a grid that can be looked at; `watch(message, context, reply)` is called after every piece of work."""
-        from fedtiny.experiment import virtual_grid
         from fedtiny.federation.flower_internals import server_identity
         from fedtiny.flower_app import client_app_of, serve
         from fedtiny.preparation import prepare
-        from fedtiny.simulation.trace import Trace
 
         world = prepare(self.load(strategy, local_steps=local_steps, rounds=rounds, **overrides), allow_code=True)
         seen: dict[tuple[int, int], np.ndarray] = {}
@@ -185,7 +183,7 @@ class Federation:
                 watch(message, context, reply)
             return reply
 
-        play = Play(world, virtual_grid(world, watched, Trace()), [], [], seen)
+        play = Play(world, grid_that_works_at_once(world, watched), [], [], seen)
 
         def on_version(version: "ModelVersion") -> None:
             play.versions.append(version)
@@ -221,6 +219,33 @@ class Federation:
         nn.utils.vector_to_parameters(torch.from_numpy(weights.copy()), network.parameters())
         loss = network.loss(torch.from_numpy(self.inputs[client][chosen]), torch.from_numpy(self.targets[client][chosen]))
         return np.concatenate([part.numpy().ravel() for part in torch.autograd.grad(loss, list(network.parameters()))])
+
+
+def grid_that_works_at_once(world: "World", app: Callable[..., Any]) -> "VirtualTimeGrid":
+    """The plain twin of a run's grid: the client app is called for every message when the device's processor turns to it."""
+    from fedtiny.experiment import virtual_grid
+    from fedtiny.federation.client_work import partition_id, steps_done
+    from fedtiny.federation.foresight import Course
+    from fedtiny.federation.immediate_clients import Effort, ImmediateClients
+    from fedtiny.simulated_clients import step_effort
+    from fedtiny.simulation.trace import Trace
+
+    courses: dict[int, Course] = {}
+    of_step, strategy = step_effort(world), world.blueprint.scenario.strategy
+
+    def effort(message: Any, context: Any) -> Effort:
+        number, first = partition_id(context), steps_done(context.state) + 1
+        steps = strategy.foresee(message.content, courses.setdefault(number, Course())).steps
+        costs = [of_step(number, step) for step in range(first, first + steps)]
+        return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs))
+
+    return virtual_grid(world, ImmediateClients(app, effort, raise_errors=True), Trace())
+
+
+@pytest.fixture
+def plain_grid() -> Callable[..., "VirtualTimeGrid"]:
+    """Makes the grid of a world whose clients do their work at once, one at a time: (world, client app) -> grid."""
+    return grid_that_works_at_once
 
 
 def _recorder(seen: dict[tuple[int, int], np.ndarray]) -> Callable[..., None]:

@@ -16,6 +16,7 @@ from fedtiny.federation.grid import VirtualTimeGrid, node_context
 from fedtiny.flower_app import client_app_of, model_of, quality_of, serve
 from fedtiny.preparation import prepare
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulated_clients import in_this_process, own_clients
 from fedtiny.simulation.trace import Trace
 
 FLEET = [
@@ -83,7 +84,8 @@ def served(world, grid):
 
 
 def virtually(world):
-    return virtual_grid(world, client_app_of(world), Trace())
+    with in_this_process()(world) as training:
+        return virtual_grid(world, own_clients(world, training), Trace())
 
 
 @pytest.mark.parametrize(
@@ -145,14 +147,14 @@ def test_pythons_own_random_numbers_go_on_as_if_nothing_had_been_served():
     assert random.random() == expected
 
 
-def test_a_client_computes_on_one_thread_and_puts_back_what_was_set():
+def test_a_client_computes_on_one_thread_and_puts_back_what_was_set(plain_grid):
     world = prepare(scenario())
     seen = []
     app = client_app_of(world, lambda device, step, weights: seen.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        served(world, virtual_grid(world, app, Trace()))
+        served(world, plain_grid(world, app))
         assert set(seen) == {1}
         assert torch.get_num_threads() == 3
     finally:

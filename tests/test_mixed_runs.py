@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from fedtiny.experiment import run, virtual_grid
+from fedtiny.experiment import run
 from fedtiny.federation.flower_internals import server_identity
 from fedtiny.flower_app import client_app_of, serve
 from fedtiny.preparation import prepare
 from fedtiny.scenario.schema import Scenario
-from fedtiny.simulation.trace import Trace
 
 SPARSE = {"kind": "sparse", "biases": 2, "weights": {1: 0.5}}
 STRATEGIES = [{"kind": "fedavg"}, {"kind": "dga", "delay": 3}, {"kind": "dga", "delay": 4, "send": "early"}]
@@ -62,7 +61,7 @@ def test_what_one_device_trains_the_others_hold_frozen():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_client_that_starts_anew_for_every_message_gives_the_same_model(strategy):
+def test_a_client_that_starts_anew_for_every_message_gives_the_same_model(strategy, plain_grid):
     """As a SuperNode does: each message meets a process that knows the scenario, and the context."""
     wanted = scenario(strategy)
     world = prepare(wanted)
@@ -71,7 +70,7 @@ def test_a_client_that_starts_anew_for_every_message_gives_the_same_model(strate
     def fresh(message, context):
         return client_app_of(prepare(wanted))(message, context)
 
-    grid = virtual_grid(world, fresh, Trace())
+    grid = plain_grid(world, fresh)
     with server_identity():
         serve(world, grid, versions.append)
     expected = run(wanted).model

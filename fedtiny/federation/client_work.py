@@ -1,11 +1,13 @@
 """A client's answer to a message: the client app that runs in the simulation and on a real SuperNode.
 
 The strategy's client half (`answer`) and the way to a client's learner are given by whoever builds the app, so this file
-knows neither a strategy nor torch. All that a client keeps between messages lives in its Flower `Context`: a SuperNode
-runs every message in a new process, so anything kept elsewhere would work in virtual time and fail for real.
+knows neither a strategy nor torch. A client half does not train: it says which local steps it wants taken (LocalWork), so that
+one client at a time, many in one pass, or another process can take them. All that a client keeps between messages lives in its
+Flower `Context`: a SuperNode runs every message in a new process, so anything kept elsewhere would work in virtual time and fail
+for real.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -13,8 +15,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.grid import Effort
 from fedtiny.federation.records import CONFIG, LOCAL_STEPS, PARTITION_ID, Vector
+from fedtiny.training.local_work import LocalResult, LocalWork
 
 Elements = slice | np.ndarray
 """Which elements of the flat vector a client trains: an index into it, `EVERYTHING` or their positions."""
@@ -24,8 +26,8 @@ PROGRESS = "progress"
 STEPS_DONE = "steps-done"
 
 
-class Learner(Protocol):
-    """What a strategy's client half may ask of the client it runs on; vectors are flat, shape (trainable elements,)."""
+class Client(Protocol):
+    """What a strategy's client half may know of the client it runs on; vectors are flat, shape (trainable elements,)."""
 
     @property
     def number(self) -> int:
@@ -39,21 +41,36 @@ class Learner(Protocol):
     def own(self) -> Elements:
         """Which elements of the vector this client trains: in a mixed fleet not everything that travels to it."""
 
-    def train(self, weights: Vector, first_step: int, steps: int) -> tuple[Vector, float]:
-        """Trains with the local optimizer, from step `first_step` (counted from 1). Returns all weights and the mean loss."""
-
-    def gradient(self, weights: Vector, step: int) -> tuple[Vector, float]:
-        """The gradient (own elements,) of the mean loss of batch `step` at these weights, and that loss."""
-
     def observe(self, step: int, weights: Vector) -> None:
         """Reports the weights after a step, once they are final."""
 
 
-class Answer(Protocol):
-    """A strategy's client half: message content, what the client keeps, its learner -> content of the reply."""
+class Learner(Client, Protocol):
+    """A client that can also take local steps, here and now."""
 
-    def __call__(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
-        """Does one piece of work; may change `state`."""
+    def do(self, work: LocalWork) -> LocalResult:
+        """Takes the local steps that are asked for."""
+
+
+ClientHalf = Generator[LocalWork, LocalResult, RecordDict]
+"""A strategy's client half at work: yields the local steps it wants taken, is sent what they gave, returns the content of the reply."""
+
+
+class Answer(Protocol):
+    """A strategy's client half: message content, what the client keeps, the client -> its answer in the making."""
+
+    def __call__(self, content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
+        """Begins one piece of work; may change `state`."""
+
+
+def answered(half: ClientHalf, do: Callable[[LocalWork], LocalResult]) -> RecordDict:
+    """The content of the reply, with every wish for local steps granted at once."""
+    try:
+        work = next(half)
+        while True:
+            work = half.send(do(work))
+    except StopIteration as finished:
+        return cast(RecordDict, finished.value)
 
 
 def steps_done(state: RecordDict) -> int:
@@ -89,8 +106,8 @@ def client_app(answer: Answer, learner_of: Callable[[Context], Learner]) -> Clie
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        content = answer(message.content, context.state, learner_of(context))
-        return Message(content, reply_to=message)
+        learner = learner_of(context)
+        return Message(answered(answer(message.content, context.state, learner), learner.do), reply_to=message)
 
     return app
 
@@ -98,20 +115,3 @@ def client_app(answer: Answer, learner_of: Callable[[Context], Learner]) -> Clie
 def partition_id(context: Context) -> int:
     """The client's running number, from the node configuration that Flower gives every node."""
     return int(cast(int, context.node_config[PARTITION_ID]))
-
-
-def effort_of(
-    step_effort: Callable[[int, int], tuple[float, float]], steps_of: Callable[[RecordDict, RecordDict], int]
-) -> Callable[[Message, Context], Effort]:
-    """What a message will cost a client.
-
-    `step_effort(partition id, step)` gives seconds and MACs of one local step; `steps_of(content, state)` is the
-    strategy's word on how many the message takes.
-    """
-
-    def effort(message: Message, context: Context) -> Effort:
-        first, count = steps_done(context.state) + 1, steps_of(message.content, context.state)
-        costs = [step_effort(partition_id(context), step) for step in range(first, first + count)]
-        return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs))
-
-    return effort

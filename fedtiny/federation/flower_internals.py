@@ -4,7 +4,7 @@ Since Flower 1.39 an instruction ``Message(...)`` reads the identity of the send
 `flwr.supercore`; without it, making a message raises RuntimeError. It is process-global, so one process has one run id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flwr.app import Error, Message, Metadata, RecordDict
@@ -31,3 +31,26 @@ def message_of(metadata: Metadata, content: RecordDict | None = None, error: Err
     """A message with this metadata: the only way to give one an id. The argument `metadata` is internal to Flower."""
     message: Message = Message(metadata=metadata, content=content, error=error)  # type: ignore[call-overload]
     return message
+
+
+class PendingReply(Message):
+    """A reply whose content is made when it is first read; until then it says that it has content, and not which."""
+
+    def __init__(self, metadata: Metadata, make: Callable[[], RecordDict]) -> None:
+        # no super(): Message's own way in cannot be told to wait for a content
+        self.__dict__.update(_metadata=metadata, _content=_UNREAD, _error=None, _make=make)
+
+    @property
+    def content(self) -> RecordDict:
+        """The content, made now if nobody read it before."""
+        if self.__dict__["_content"] is _UNREAD:
+            self.__dict__["_content"] = self.__dict__["_make"]()
+        content: RecordDict = self.__dict__["_content"]
+        return content
+
+    @content.setter
+    def content(self, value: RecordDict) -> None:
+        self.__dict__["_content"] = value
+
+
+_UNREAD = RecordDict()

@@ -11,52 +11,27 @@ becomes an error reply with code 2; error replies come from the server's node id
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import simpy
 from flwr.app import Context, Message, RecordDict, UserConfig
 from flwr.serverapp import Grid
 
-from fedtiny.errors import ClientError, SimulationError
+from fedtiny.errors import SimulationError
 from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID
-from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, identified, raised, unavailable
+from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, unavailable
 from fedtiny.federation.records import isolated, message_bytes, payload_bytes, round_of
-from fedtiny.simulation.device import Execution, Process, SimulatedDevice, Work
-from fedtiny.simulation.trace import Kind, Trace
+from fedtiny.federation.task import Clients, Node, Task
+from fedtiny.simulation.device import Process
+from fedtiny.simulation.trace import Trace
 
 FIRST_NODE_ID = SERVER_NODE_ID + 1
 
 
 class HorizonReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
     """The virtual time the scenario allows is over."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What a piece of work will cost, known from the plan before it is done: virtual seconds, MACs."""
-
-    seconds: float
-    macs: float
-
-
-@dataclass(frozen=True)
-class Node:
-    """One participant: its device in virtual time, and what its client app keeps."""
-
-    device: SimulatedDevice
-    context: Context
-
-
-@dataclass
-class _Sent:
-    """A message that waits for its reply."""
-
-    node_id: int
-    round: int
-    instruction: Message
-    wanted: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,24 +46,23 @@ class Participation:
 class VirtualTimeGrid(Grid):
     """A Flower Grid over simulated devices.
 
-    `client_app` is called in this process when a device's processor turns to a message; `effort` says what that costs in
-    virtual time and is asked first. `lifetime` (s) is how long a message and its reply are valid, `horizon` (s) ends the
-    run by raising HorizonReached, `raise_client_errors` turns a client's exception into a ClientError that ends the run.
+    `clients` answer the messages: at once, when a device's processor turns to them, or when somebody reads the answers. `lifetime`
+    (s) is how long a message and its reply are valid, `horizon` (s) ends the run by raising HorizonReached.
     """
 
     environment: simpy.Environment
-    nodes: dict[int, Node]
-    client_app: Callable[[Message, Context], Message]
-    effort: Callable[[Message, Context], Effort]
+    nodes: Mapping[int, Node]
+    clients: Clients
     trace: Trace
     poll_interval: float = 3.0
     lifetime: float = math.inf
     horizon: float = math.inf
-    raise_client_errors: bool = False
     _asked: dict[int, set[int]] = field(default_factory=dict)
     _contributed: dict[int, set[int]] = field(default_factory=dict)
-    _sent: dict[str, _Sent] = field(default_factory=dict)
-    _arrived: dict[str, Message] = field(default_factory=dict)
+    _tasks: dict[str, Task | None] = field(default_factory=dict)
+    """What was pushed and not handed over; None for a message to a node that is none."""
+    _arrived: dict[str, Message | None] = field(default_factory=dict)
+    """Error replies that are there; None where a client's reply is."""
     _awaited: set[str] = field(default_factory=set)
     _closed: int = -1
     """The last round whose version of the model exists: what comes for it now is late."""
@@ -114,16 +88,19 @@ class VirtualTimeGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Sends messages now; those for one node travel as one burst, in order. Returns their ids."""
-        bursts: dict[int, list[Work]] = {}
+        bursts: dict[int, list[Task]] = {}
+        weighed: dict[int, _Weighed] = {}
         ids = []
         for message in messages:
-            message_id = self._register(message)
+            self._count += 1
+            message_id = str(self._count)
             ids.append(message_id)
             node_id = message.metadata.dst_node_id
             if node_id in self.nodes:
-                bursts.setdefault(node_id, []).append(self._work(message_id))
+                bursts.setdefault(node_id, []).append(self._task(message_id, message, weighed))
             else:
-                self._arrive(message_id, self._error(message_id, NODE_UNAVAILABLE, f"node {node_id} is not part of this fleet"))
+                self._tasks[message_id] = None
+                self._arrive(message_id, unavailable(message_id, NODE_UNAVAILABLE, f"node {node_id} is not part of this fleet"))
         for node_id, burst in bursts.items():
             self.nodes[node_id].device.accept(burst)
         return ids
@@ -135,7 +112,7 @@ class VirtualTimeGrid(Grid):
             self._await(ids)
             missing = len(self._awaited)
             self._run_until(lambda: len(self._awaited) < missing, self.now + self.poll_interval)
-        return self._take(ids)
+        return self._take(ids, ahead=True)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Sends messages and waits, in virtual time, for all replies or the timeout (s)."""
@@ -157,7 +134,7 @@ class VirtualTimeGrid(Grid):
         deadline = math.inf if timeout is None else self.now + timeout
         self._await(message_ids)
         self._run_until(lambda: not self._awaited, deadline)
-        return self._take(message_ids)
+        return self._take(message_ids, ahead=False)
 
     def close_round(self, number: int) -> Participation:
         """Who took part in a round, as of now; the round is then forgotten."""
@@ -167,80 +144,51 @@ class VirtualTimeGrid(Grid):
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _register(self, message: Message) -> str:
-        self._count += 1
-        message_id = str(self._count)
-        instruction = identified(message, message_id)
-        number = round_of(instruction.content)
-        self._sent[message_id] = _Sent(message.metadata.dst_node_id, number, instruction)
-        self._asked.setdefault(number, set()).add(message.metadata.dst_node_id)
-        if math.isfinite(self.lifetime):
-            self.environment.process(self._expiry(message_id))
-        return message_id
-
-    def _expiry(self, message_id: str) -> Process:
-        yield self.environment.timeout(self.lifetime)
-        sent = self._sent.get(message_id)
-        if sent is not None and message_id not in self._arrived:
-            sent.wanted = False
-            self._arrive(message_id, self._error(message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over"))
-
-    def _work(self, message_id: str) -> Work:
-        sent = self._sent[message_id]
-        node, instruction = self.nodes[sent.node_id], sent.instruction
-        self.trace.asked.append((node.device.traits.number, sent.round, self.now))
-        reply: list[Message] = []
-
-        def execute() -> Execution:
-            effort = self.effort(instruction, node.context)
-            reply.append(self._answer(instruction, node))
-            failed = reply[0].has_error()
-            sizes = (0, 0) if failed else (message_bytes(reply[0].content), payload_bytes(reply[0].content))
-            return Execution(effort.seconds, effort.macs, *sizes, kind=_kind(instruction), failed=failed)
-
-        def deliver() -> bool:
-            if not sent.wanted:
-                return False
-            self._arrive(message_id, reply[0])
-            return sent.round > self._closed
-
-        return Work(
-            round=sent.round,
-            bytes=message_bytes(instruction.content),
-            payload_bytes=payload_bytes(instruction.content),
-            wanted=lambda: sent.wanted,
-            execute=execute,
-            deliver=deliver,
+    def _task(self, message_id: str, message: Message, weighed: "dict[int, _Weighed]") -> Task:
+        content = message.content
+        known = None if self.clients.edits_messages else weighed.get(id(content))
+        if known is None:
+            # strategies share one content among all messages of a round and change it for the next
+            known = weighed[id(content)] = _Weighed(isolated(content), round_of(content), message_bytes(content), payload_bytes(content))
+        node = self.nodes[message.metadata.dst_node_id]
+        task = Task(
+            message_id=message_id,
+            node=node,
+            metadata=message.metadata,
+            content=known.content,
+            clients=self.clients,
+            arrive=self._reply_arrives,
+            round=known.round,
+            bytes=known.bytes,
+            payload_bytes=known.payload_bytes,
         )
+        self._tasks[message_id] = task
+        self._asked.setdefault(task.round, set()).add(message.metadata.dst_node_id)
+        self.trace.asked.append((node.device.traits.number, task.round, self.now))
+        if math.isfinite(self.lifetime):
+            self.environment.process(self._expiry(task))
+        return task
 
-    def _answer(self, instruction: Message, node: Node) -> Message:
-        try:
-            reply = self.client_app(instruction, node.context)
-        except Exception as error:
-            if self.raise_client_errors:
-                traits = node.device.traits
-                raise ClientError(
-                    f"device {traits.number} ({traits.device.name}) failed in round {round_of(instruction.content)}: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-            return raised(instruction, error)
-        if reply.has_content():
-            reply.content = isolated(reply.content)
-        return reply
+    def _expiry(self, task: Task) -> Process:
+        yield self.environment.timeout(self.lifetime)
+        if task.message_id in self._tasks and task.message_id not in self._arrived:
+            task.wanted = False
+            kind = task.metadata.message_type
+            self._arrive(task.message_id, unavailable(task.message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over", kind))
 
-    def _error(self, message_id: str, code: int, reason: str) -> Message:
-        sent = self._sent.get(message_id)
-        return unavailable(message_id, code, reason, sent.instruction.metadata.message_type if sent else "train")
+    def _reply_arrives(self, task: Task) -> bool:
+        self._arrive(task.message_id, None)
+        return task.round > self._closed
 
-    def _arrive(self, message_id: str, reply: Message) -> None:
-        self._arrived[message_id] = reply
+    def _arrive(self, message_id: str, error: Message | None) -> None:
+        self._arrived[message_id] = error
         self._awaited.discard(message_id)
 
     def _await(self, message_ids: Iterable[str]) -> None:
         self._awaited = {message_id for message_id in message_ids if not self._answerable(message_id)}
 
     def _answerable(self, message_id: str) -> bool:
-        return message_id in self._arrived or message_id not in self._sent
+        return message_id in self._arrived or message_id not in self._tasks
 
     def _run_until(self, done: Callable[[], bool], deadline: float) -> None:
         """Lets virtual time pass until `done` or the deadline (s)."""
@@ -262,21 +210,38 @@ class VirtualTimeGrid(Grid):
             self.environment.timeout(time - self.now)
             self.environment.step()
 
-    def _take(self, message_ids: Iterable[str]) -> list[Message]:
-        taken: list[tuple[int, str, Message]] = []
+    def _take(self, message_ids: Iterable[str], *, ahead: bool) -> list[Message]:
+        """Hands over what has arrived, in the order of nodes; asking for what is not there, or again, gives an error."""
+        taken: list[tuple[int, int, str, Message | Task]] = []
         for message_id in dict.fromkeys(message_ids):
             if message_id in self._arrived:
-                sent, reply = self._sent.pop(message_id), self._arrived.pop(message_id)
-                if sent.round > self._closed and reply.has_content() and reply.content.array_records:
-                    self._contributed.setdefault(sent.round, set()).add(sent.node_id)
-                taken.append((sent.node_id, message_id, reply))
-            elif message_id not in self._sent:
-                taken.append((SERVER_NODE_ID, message_id, self._error(message_id, MESSAGE_UNAVAILABLE, "no such message awaits a reply")))
-        return [reply for _, _, reply in sorted(taken, key=lambda item: (item[0], int(item[1]) if item[1].isdigit() else 0))]
+                task, error = self._tasks.pop(message_id), self._arrived.pop(message_id)
+                node_id = SERVER_NODE_ID if task is None else task.metadata.dst_node_id
+                reply = error if error is not None else cast(Task, task)
+                taken.append((node_id, int(message_id), message_id, reply))
+            elif message_id not in self._tasks:
+                error = unavailable(message_id, MESSAGE_UNAVAILABLE, "no such message awaits a reply")
+                taken.append((SERVER_NODE_ID, int(message_id) if message_id.isdigit() else 0, message_id, error))
+        ordered = [reply for *_, reply in sorted(taken, key=lambda item: item[:3])]
+        return self._opened(ordered, ahead=ahead)
+
+    def _opened(self, taken: list[Message | Task], *, ahead: bool) -> list[Message]:
+        tasks = [reply for reply in taken if isinstance(reply, Task)]
+        for task in tasks:
+            if task.carries_arrays and task.round > self._closed:
+                self._contributed.setdefault(task.round, set()).add(task.metadata.dst_node_id)
+        replies = iter(self.clients.replies(tasks, ahead=ahead))
+        return [next(replies) if isinstance(reply, Task) else reply for reply in taken]
 
 
-def _kind(instruction: Message) -> Kind:
-    return "evaluate" if instruction.metadata.message_type.split(".")[0] == "evaluate" else "train"
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The content of a message as it was when it was pushed, its round, and what its records count."""
+
+    content: RecordDict
+    round: int
+    bytes: int
+    payload_bytes: int
 
 
 def node_context(node_id: int, partition: int, partitions: int, run_config: UserConfig | None = None) -> Context:

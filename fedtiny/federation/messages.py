@@ -4,10 +4,9 @@ A message made by a strategy or a client app has no id; a grid gives it one by b
 the server's own node id, as on a SuperLink, so they are matched by `reply_to_message_id`, never by their source.
 """
 
-from flwr.app import Error, Message, Metadata
+from flwr.app import Error, Message, Metadata, RecordDict
 
 from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID, message_of
-from fedtiny.federation.records import isolated
 
 CLIENT_APP_RAISED = 2
 MESSAGE_UNAVAILABLE = 3
@@ -15,21 +14,35 @@ NODE_UNAVAILABLE = 5
 """Flower's codes for what went wrong with a message (flwr.common.constant.ErrorCode, which is private)."""
 
 
-def identified(message: Message, message_id: str) -> Message:
-    """The instruction with this id and with containers of its own; its arrays' bytes are shared."""
-    source = message.metadata
+def instruction_of(pushed: Metadata, message_id: str, content: RecordDict) -> Message:
+    """The instruction with this id and this content, as its client gets it."""
     metadata = Metadata(
         run_id=RUN_ID,
         message_id=message_id,
         src_node_id=SERVER_NODE_ID,
-        dst_node_id=source.dst_node_id,
+        dst_node_id=pushed.dst_node_id,
         reply_to_message_id="",
-        group_id=source.group_id,
-        created_at=source.created_at,
-        ttl=source.ttl,
-        message_type=source.message_type,
+        group_id=pushed.group_id,
+        created_at=pushed.created_at,
+        ttl=pushed.ttl,
+        message_type=pushed.message_type,
     )
-    return message_of(metadata, content=isolated(message.content))
+    return message_of(metadata, content=content)
+
+
+def reply_metadata(pushed: Metadata, message_id: str) -> Metadata:
+    """What a reply to the instruction with this id says of itself."""
+    return Metadata(
+        run_id=RUN_ID,
+        message_id="",
+        src_node_id=pushed.dst_node_id,
+        dst_node_id=SERVER_NODE_ID,
+        reply_to_message_id=message_id,
+        group_id=pushed.group_id,
+        created_at=pushed.created_at,
+        ttl=pushed.ttl,
+        message_type=pushed.message_type,
+    )
 
 
 def unavailable(message_id: str, code: int, reason: str, message_type: str = "train") -> Message:

@@ -10,9 +10,9 @@ messages of one burst share one latency draw. A lost message has occupied its li
 """
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import simpy
@@ -37,20 +37,18 @@ class Execution:
     failed: bool = False
 
 
-@dataclass(frozen=True)
-class Work:
-    """One message on its way through a device.
-
-    `wanted` is asked when the processor is free: a message whose lifetime is over is not worked on. `execute` does the
-    work and says what it took; `deliver` hands the reply to the server and says whether it was still awaited.
-    """
+class Work(Protocol):
+    """One message on its way through a device."""
 
     round: int
     bytes: int
     payload_bytes: int
-    wanted: Callable[[], bool]
-    execute: Callable[[], Execution]
-    deliver: Callable[[], bool]
+
+    def begin(self) -> Execution | None:
+        """The processor's turn: what the work takes; None for a message whose lifetime is over, which is not worked on."""
+
+    def deliver(self) -> bool:
+        """Hands the reply to the server and says whether it was still awaited."""
 
 
 @dataclass
@@ -107,7 +105,7 @@ class SimulatedDevice:
             losses=streams.numpy(*path, "loss"),
         )
 
-    def accept(self, burst: list[Work]) -> None:
+    def accept(self, burst: Sequence[Work]) -> None:
         """Starts the messages of one burst on their way, in order, with one latency draw for all of them."""
         latency = self._downlink.draw_latency()
         for work in burst:
@@ -162,9 +160,9 @@ class SimulatedDevice:
     def _compute(self, work: Work) -> Generator[simpy.Event, Any, Execution | None]:
         with self._processor.request() as turn:
             yield turn
-            if not work.wanted():
+            execution = work.begin()
+            if execution is None:
                 return None
-            execution = work.execute()
             if execution.seconds > 0 or execution.macs > 0:
                 start, end = float(self.environment.now), float(self.environment.now) + execution.seconds
                 activity = self._trace.begin(Activity(self.traits.number, work.round, execution.kind, start, end, macs=execution.macs))

@@ -13,7 +13,8 @@ from flwr.serverapp import Grid
 from pydantic import Field
 
 from fedtiny.errors import RoundError
-from fedtiny.federation.client_work import Learner
+from fedtiny.federation.client_work import Client, ClientHalf
+from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import NUM_EXAMPLES, UNIFORM_WEIGHT
 from fedtiny.parts import Part
 from fedtiny.units import PositiveSeconds
@@ -68,12 +69,12 @@ class Strategy(Part):
         """
 
     @abstractmethod
-    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+    def answer(self, content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
         """The client's half: one piece of work. `state` stays on the client."""
 
     @abstractmethod
-    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
-        """How many gradients a client with this state will take to answer the message; changes nothing."""
+    def foresee(self, content: RecordDict, course: Course) -> Foresight:
+        """What a client's answer to the message will be like; moves its `course` past it. Messages come in the client's order."""
 
     @abstractmethod
     def client_vectors(self, local_steps: int) -> int:

@@ -51,11 +51,12 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
 from pydantic import Field
 
-from fedtiny.federation.client_work import Learner
+from fedtiny.federation.client_work import Client, ClientHalf
+from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
-from fedtiny.strategies.dga_client import LEARNING_RATE, answer, steps_of
+from fedtiny.strategies.dga_client import LEARNING_RATE, answer, foresee
 from fedtiny.strategies.dga_server import DGAServer, Rules
 
 
@@ -91,13 +92,13 @@ class DGA(Strategy):
             evaluate_fn(number, array_record(server.model()), server.lost_mass)
             server.push_after(number)
 
-    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+    def answer(self, content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
         """The client's half; see dga_client.py."""
-        return answer(content, state, learner)
+        return answer(content, state, client)
 
-    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
-        """See dga_client.py: none where an earlier message that this one builds on was lost."""
-        return steps_of(content, state)
+    def foresee(self, content: RecordDict, course: Course) -> Foresight:
+        """See dga_client.py: no steps where an earlier message that this one builds on was lost."""
+        return foresee(content, course)
 
     def client_vectors(self, local_steps: int) -> int:
         """Own sums under way plus the sum being accumulated; where one message is one round, an own sum goes before the next begins."""

@@ -11,26 +11,26 @@ everything that anybody trains, the others the client's own elements):
 | `own-t` | m^i_t of every round t whose average has not been applied |
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
-from flwr.app import ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, RecordDict
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.client_work import Learner, asked_steps, config_of, record_steps, steps_done
+from fedtiny.federation.client_work import Client, ClientHalf, asked_steps, config_of, record_steps, steps_done
+from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import (
     ARRAYS,
     METRICS,
-    NUM_EXAMPLES,
-    PARTITION_ID,
     ROUND,
-    TRAIN_LOSS,
-    UNIFORM_WEIGHT,
     Vector,
     array_record,
     vector_of,
 )
+from fedtiny.strategies.synchronous import client_metrics
+from fedtiny.training.local_work import LocalResult, LocalWork
 
 PIECE = "piece"
 LEARNING_RATE = "learning-rate"
@@ -43,6 +43,11 @@ AWAITS_AVERAGE = "awaits-average"
 
 _STATE = "dga"
 _OWN = "own-"
+
+
+T = TypeVar("T")
+LocalSteps = Generator[LocalWork, LocalResult, T]
+"""Wishes for local steps on the way to a T."""
 
 
 @dataclass
@@ -59,39 +64,53 @@ class _Memory:
     unreported: int = 0
 
 
-def answer(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+def answer(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
     """One piece of DGA's work on a client; the reply of *after* and *whole* carries the round's sum of gradients.
 
     A client that lacks what the piece builds on takes what averages it gets, does not work, and replies no sum.
     """
     config = config_of(content)
     memory, works = _read(state), _can_work(config, state)
-    worker = _Worker(memory, learner, float(cast(float, config[LEARNING_RATE])), steps_done(state), cast(int, config[ROUND]))
+    worker = _Worker(memory, client, float(cast(float, config[LEARNING_RATE])), steps_done(state), cast(int, config[ROUND]))
     arrays = vector_of(content.array_records[ARRAYS]) if ARRAYS in content else None
     reply = None
-    match cast(Literal["before", "after", "whole"], config[PIECE]):
+    match _piece(config):
         case "before":
             worker.receive(arrays, config)
             if works:
-                worker.open(asked_steps(content))
+                yield from worker.open(asked_steps(content))
         case "after" if works:
-            reply = worker.close(asked_steps(content), arrays, config)
+            reply = yield from worker.close(asked_steps(content), arrays, config)
         case "after":
             worker.apply(arrays, config)
         case "whole":
             worker.receive(arrays, config)
             if works:
-                reply = worker.whole_round(asked_steps(content), bool(config[AWAITS_AVERAGE]))
+                reply = yield from worker.whole_round(asked_steps(content), bool(config[AWAITS_AVERAGE]))
     loss = worker.mean_loss()
     record_steps(state, worker.step)
     _write(state, memory)
-    metrics = MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})
+    metrics = client_metrics(client, loss)
     return RecordDict({METRICS: metrics} if reply is None else {ARRAYS: array_record(reply), METRICS: metrics})
 
 
-def steps_of(content: RecordDict, state: RecordDict) -> int:
-    """How many gradients a client with this state will take: none if it lacks what the piece builds on."""
-    return asked_steps(content) if _can_work(config_of(content), state) else 0
+def foresee(content: RecordDict, course: Course) -> Foresight:
+    """What the answer will be like: no steps if the client lacks what the piece builds on, and a sum at the end of a round."""
+    config = config_of(content)
+    piece, number = _piece(config), cast(int, config[ROUND])
+    if piece == "after":
+        works = course.open_round == number
+        course.open_round = 0 if works else course.open_round
+    else:
+        course.has_model = works = bool(config.get(STARTS)) or course.has_model
+        course.open_round = number if piece == "before" and works else 0
+    steps = asked_steps(content) if works else 0
+    course.steps += steps
+    return Foresight(steps, carries_arrays=works and piece != "before")
+
+
+def _piece(config: ConfigRecord) -> Literal["before", "after", "whole"]:
+    return cast(Literal["before", "after", "whole"], config[PIECE])
 
 
 def _can_work(config: ConfigRecord, state: RecordDict) -> bool:
@@ -106,8 +125,8 @@ def _can_work(config: ConfigRecord, state: RecordDict) -> bool:
 class _Worker:
     """The arithmetic of one message, on a client's memory."""
 
-    def __init__(self, memory: _Memory, learner: Learner, rate: float, step: int, number: int) -> None:
-        self.memory, self.learner, self.rate, self.step, self.number = memory, learner, rate, step, number
+    def __init__(self, memory: _Memory, client: Client, rate: float, step: int, number: int) -> None:
+        self.memory, self.client, self.rate, self.step, self.number = memory, client, rate, step, number
         self.losses: list[float] = []
 
     def receive(self, arrays: Vector | None, config: ConfigRecord) -> None:
@@ -118,7 +137,7 @@ class _Worker:
         else:
             self.apply(arrays, config)
         if self.memory.unreported:
-            self.learner.observe(self.memory.unreported, self._weights())
+            self.client.observe(self.memory.unreported, self._weights())
             self.memory.unreported = 0
 
     def apply(self, arrays: Vector | None, config: ConfigRecord) -> None:
@@ -132,38 +151,32 @@ class _Worker:
             return np.zeros_like(self._weights())
         correction = arrays.copy()
         for number in self._covered(config):
-            correction[self.learner.own] -= np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
+            correction[self.client.own] -= np.frombuffer(self.memory.own.pop(number), dtype=arrays.dtype)
         return correction
 
-    def open(self, steps: int) -> None:
+    def open(self, steps: int) -> LocalSteps[None]:
         """*before*: d - 1 whole steps and the d-th gradient."""
         self.memory.open_round = self.number
-        for _ in range(steps - 1):
-            self._plain_step()
-        self.memory.gradient = self._gradient()
+        self.memory.gradient = yield from self._descend(steps, holds_last=True)
 
-    def close(self, steps: int, arrays: Vector | None, config: ConfigRecord) -> Vector:
+    def close(self, steps: int, arrays: Vector | None, config: ConfigRecord) -> LocalSteps[Vector]:
         """*after*: the d-th update, corrected, and the rest of the round."""
         if self.memory.gradient is None:
-            raise SimulationError(f"round {self.number}: client {self.learner.number} has no gradient to go on from")
+            raise SimulationError(f"round {self.number}: client {self.client.number} has no gradient to go on from")
         step = self._correction(arrays, config)
-        step[self.learner.own] += self.memory.gradient
+        step[self.client.own] += self.memory.gradient
         self._weights()[:] -= self.rate * step
-        self.learner.observe(self.step, self._weights())
-        for _ in range(steps):
-            self._plain_step()
+        self.client.observe(self.step, self._weights())
+        yield from self._descend(steps)
         return self._finish_round()
 
-    def whole_round(self, steps: int, awaits_average: bool) -> Vector:
+    def whole_round(self, steps: int, awaits_average: bool) -> LocalSteps[Vector]:
         """*whole*: K steps; the last one is final only when the average that belongs to it has come."""
         self.memory.open_round = self.number
-        for _ in range(steps - 1):
-            self._plain_step()
-        self._descend(self._gradient())
-        if awaits_average:
+        last = yield from self._descend(steps, holds_last=awaits_average)
+        if last is not None:
+            self._weights()[self.client.own] -= self.rate * last
             self.memory.unreported = self.step
-        else:
-            self.learner.observe(self.step, self._weights())
         return self._finish_round()
 
     def mean_loss(self) -> float:
@@ -179,7 +192,7 @@ class _Worker:
             del self.memory.own[number]
         self.memory.weights = arrays
         for own in self.memory.own.values():
-            arrays[self.learner.own] -= self.rate * np.frombuffer(own, dtype=arrays.dtype)
+            arrays[self.client.own] -= self.rate * np.frombuffer(own, dtype=arrays.dtype)
 
     def _covered(self, config: ConfigRecord) -> list[int]:
         return sorted(number for number in self.memory.own if number <= cast(int, config[APPLIED]))
@@ -189,22 +202,20 @@ class _Worker:
         memory = self.memory
         if memory.open_round and memory.sum is not None and memory.weights is not None:
             applied = memory.sum if memory.gradient is None else memory.sum - memory.gradient
-            memory.weights[self.learner.own] += self.rate * applied
+            memory.weights[self.client.own] += self.rate * applied
         memory.open_round, memory.sum, memory.gradient = 0, None, None
 
-    def _plain_step(self) -> None:
-        self._descend(self._gradient())
-        self.learner.observe(self.step, self._weights())
-
-    def _descend(self, gradient: Vector) -> None:
-        self._weights()[self.learner.own] -= self.rate * gradient
-
-    def _gradient(self) -> Vector:
-        self.step += 1
-        gradient, loss = self.learner.gradient(self._weights(), self.step)
-        self.losses.append(loss)
-        self.memory.sum = gradient.copy() if self.memory.sum is None else self.memory.sum + gradient
-        return gradient
+    def _descend(self, steps: int, *, holds_last: bool = False) -> LocalSteps[Vector | None]:
+        """Plain steps, the last one perhaps without its update; their gradients join the round's sum. Returns what was held back."""
+        if not steps:
+            return None
+        result = yield LocalWork(self._weights(), self.step + 1, steps, self.rate, holds_last)
+        memory, gradients = self.memory, result.gradient_sum
+        self.step += steps
+        self.losses.extend(result.losses)
+        memory.weights = result.weights
+        memory.sum = gradients if memory.sum is None or gradients is None else memory.sum + gradients
+        return result.last_gradient
 
     def _finish_round(self) -> Vector:
         total = self.memory.sum
@@ -216,7 +227,7 @@ class _Worker:
 
     def _weights(self) -> Vector:
         if self.memory.weights is None:
-            raise SimulationError(f"round {self.number}: client {self.learner.number} was asked to work before it was given a model")
+            raise SimulationError(f"round {self.number}: client {self.client.number} was asked to work before it was given a model")
         return self.memory.weights
 
 

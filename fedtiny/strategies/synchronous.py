@@ -8,11 +8,13 @@ import math
 from abc import abstractmethod
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
-from fedtiny.federation.client_work import Learner, asked_steps, record_steps, steps_done
+from fedtiny.federation.client_work import Client, ClientHalf, asked_steps, record_steps, steps_done
+from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import (
     ARRAYS,
     METRICS,
@@ -25,6 +27,7 @@ from fedtiny.federation.records import (
 )
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy, no_replies
 from fedtiny.strategies.collect import wait_for_nodes
+from fedtiny.training.local_work import LocalWork
 
 
 class SynchronousStrategy(Strategy):
@@ -51,13 +54,15 @@ class SynchronousStrategy(Strategy):
         wait_for_nodes(grid, self.wanted_nodes)
         run_flower(flower, self, grid, initial_arrays, num_rounds, train_config, evaluate_fn)
 
-    def answer(self, content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+    def answer(self, content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
         """Trains from the received weights with the local optimizer and returns the new weights."""
-        return train_from_global(content, state, learner)
+        return train_from_global(content, state, client)
 
-    def steps_of(self, content: RecordDict, state: RecordDict) -> int:
-        """As many as the message asks for, whatever the state."""
-        return asked_steps(content)
+    def foresee(self, content: RecordDict, course: Course) -> Foresight:
+        """As many steps as the message asks for, and a reply with arrays, whatever came before."""
+        steps = asked_steps(content)
+        course.steps += steps
+        return Foresight(steps, carries_arrays=True)
 
     def client_vectors(self, local_steps: int) -> int:
         """Nothing is kept on the client between rounds."""
@@ -105,15 +110,15 @@ def run_flower(
     )
 
 
-def train_from_global(content: RecordDict, state: RecordDict, learner: Learner) -> RecordDict:
+def train_from_global(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
     """A client's answer: trains from the received weights with the local optimizer and returns its own elements of the new ones."""
-    weights, steps = vector_of(content.array_records[ARRAYS]), asked_steps(content)
-    done = steps_done(state)
-    weights, loss = learner.train(weights, done + 1, steps)
+    done, steps = steps_done(state), asked_steps(content)
+    result = yield LocalWork(vector_of(content.array_records[ARRAYS]), done + 1, steps)
     record_steps(state, done + steps)
-    return RecordDict({ARRAYS: array_record(weights[learner.own]), METRICS: client_metrics(learner, loss)})
+    loss = float(np.mean(result.losses)) if steps else 0.0
+    return RecordDict({ARRAYS: array_record(result.weights[client.own]), METRICS: client_metrics(client, loss)})
 
 
-def client_metrics(learner: Learner, loss: float) -> MetricRecord:
+def client_metrics(client: Client, loss: float) -> MetricRecord:
     """What a client tells about its work beside the arrays."""
-    return MetricRecord({NUM_EXAMPLES: learner.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: learner.number, TRAIN_LOSS: loss})
+    return MetricRecord({NUM_EXAMPLES: client.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: client.number, TRAIN_LOSS: loss})

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedtiny.errors import ModelError
+from fedtiny.errors import FedTinyError, ModelError
 from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.randomness import Streams
-from fedtiny.training.local_work import LocalResult, LocalWork
+from fedtiny.training.local_work import LocalResult, LocalWork, WorkFailed
+from fedtiny.training.one_thread import one_thread
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.training.quantization_aware_scaling import gradient_factors, integer_storage
 from fedtiny.training.stepper import stepper
@@ -234,12 +235,18 @@ class LocalLearner:
                 self.observe(step, self.flat.read())
         return self.flat.read(), np.asarray(losses, dtype=np.float64)
 
+    @one_thread()
     def do(self, work: LocalWork) -> LocalResult:
-        """Takes the local steps that are asked for: the plain way, which every faster one must agree with."""
-        if work.rate is None:
+        """Takes the local steps that are asked for: the plain way, which every faster one must agree with. Raises WorkFailed."""
+        try:
+            if work.rate is not None:
+                return self._descended(work, work.rate)
             weights, losses = self._optimized(work.weights, work.first_step, work.steps)
             return LocalResult(weights, losses)
-        return self._descended(work, work.rate)
+        except FedTinyError:
+            raise
+        except Exception as error:
+            raise WorkFailed(self.number, f"{type(error).__name__}: {error}") from error
 
     def _descended(self, work: LocalWork, rate: float) -> LocalResult:
         weights, own = work.weights.copy(), self.own

@@ -29,7 +29,7 @@ class LocalWork:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LocalResult:
-    """What a LocalWork gave."""
+    """What a LocalWork gave, in arrays of its own: whoever asked may write to them."""
 
     weights: np.ndarray
     """After the steps, shape (trainable elements,); what is not the client's own is as it was."""
@@ -41,8 +41,29 @@ class LocalResult:
     """The gradient that was held back, shape (own elements,); where `holds_last`."""
 
 
+class WorkFailed(Exception):  # noqa: N818  (it becomes a ClientError where the device and the round are known)
+    """A client's local steps could not be taken: (client number, reason)."""
+
+    def __init__(self, client: int, reason: str) -> None:
+        # no super(): the arguments are what the exception carries from one process to another
+        self.args = (client, reason)
+
+    @property
+    def client(self) -> int:
+        """Whose steps."""
+        client: int = self.args[0]
+        return client
+
+    @property
+    def reason(self) -> str:
+        """What went wrong."""
+        return str(self.args[1])
+
+
 Package = tuple[tuple[int, LocalWork], ...]
 """(client number, work) of clients that are trained in one pass; the numbers ascend."""
 
 Execute = Callable[[Sequence[Package]], list[list[LocalResult]]]
-"""What trains packages: in this process, in others, or from a journal. One list of results for every package, in its order."""
+"""What trains packages: in this process, in others, or from a journal. One list of results for every package, in its order.
+
+Raises WorkFailed where a client's work fails."""

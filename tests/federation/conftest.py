@@ -10,7 +10,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 
 from fedtiny.federation.flower_internals import server_identity
-from fedtiny.federation.grid import FIRST_NODE_ID, Effort, Node, VirtualTimeGrid, node_context
+from fedtiny.federation.grid import FIRST_NODE_ID, VirtualTimeGrid, node_context
+from fedtiny.federation.immediate_clients import Effort, ImmediateClients
+from fedtiny.federation.task import Node
 from fedtiny.fleet.device import CustomDevice
 from fedtiny.fleet.fleet import Traits
 from fedtiny.fleet.network import CustomNetwork
@@ -48,6 +50,7 @@ def grid_of(
     app: Callable[[Message, Context], Message] | None = None,
     seconds: float = 0.0,
     network: dict[str, Any] | None = None,
+    raise_errors: bool = False,
     **options: Any,
 ) -> VirtualTimeGrid:
     environment, trace, nodes = simpy.Environment(), Trace(), {}
@@ -60,8 +63,7 @@ def grid_of(
     return VirtualTimeGrid(
         environment=environment,
         nodes=nodes,
-        client_app=app or adding_app(),
-        effort=lambda message, context: Effort(seconds, 0.0),
+        clients=ImmediateClients(app or adding_app(), lambda message, context: Effort(seconds, 0.0), raise_errors),
         trace=trace,
         **options,
     )

@@ -141,7 +141,7 @@ def test_a_client_keeps_what_it_changed_before_it_raised(grid_of, train):
 
 
 def test_a_clients_exception_can_end_the_run(grid_of, train):
-    grid = grid_of((1.0, 1.0), raise_client_errors=True)
+    grid = grid_of((1.0, 1.0), raise_errors=True)
     with pytest.raises(ClientError, match=r"device 1 \(custom\) failed in round 4: ZeroDivisionError: division by zero"):
         grid.send_and_receive([train(3, fail=1, **{"server-round": 4})])
 

@@ -10,8 +10,10 @@ from flwr.serverapp import Grid
 
 from fedtiny.errors import RoundError
 from fedtiny.federation.flower_internals import server_identity
-from fedtiny.federation.grid import Effort, Node, VirtualTimeGrid, node_context
-from fedtiny.federation.messages import identified, unavailable
+from fedtiny.federation.grid import VirtualTimeGrid, node_context
+from fedtiny.federation.immediate_clients import Effort, ImmediateClients
+from fedtiny.federation.messages import instruction_of, unavailable
+from fedtiny.federation.task import Node
 from fedtiny.fleet.device import CustomDevice
 from fedtiny.fleet.fleet import Traits
 from fedtiny.fleet.network import CustomNetwork
@@ -81,7 +83,8 @@ class PlainGrid(Grid):
         if message_id in self.fails:
             return unavailable(message_id, 5, "gone")
         with server_identity():
-            return Message(RecordDict(), reply_to=identified(Message(RecordDict(), 7, "train"), message_id))
+            pushed = Message(RecordDict(), 7, "train")
+            return Message(RecordDict(), reply_to=instruction_of(pushed.metadata, message_id, pushed.content))
 
 
 def answered(replies):
@@ -142,7 +145,7 @@ def virtual_grid():
     def echo(message, context):
         return Message(RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(1))})}), reply_to=message)
 
-    return VirtualTimeGrid(environment, nodes, echo, lambda message, context: Effort(0.0, 0.0), trace)
+    return VirtualTimeGrid(environment, nodes, ImmediateClients(echo, lambda message, context: Effort(0.0, 0.0)), trace)
 
 
 def test_virtual_waiting_takes_no_real_time(virtual_grid, clock):

@@ -1,14 +1,17 @@
 """DGA's client half, message by message: a learner whose gradient is known, a state, and what comes of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, RecordDict
 
 from fedtiny.errors import SimulationError
+from fedtiny.federation.client_work import answered
+from fedtiny.federation.foresight import Course
 from fedtiny.federation.records import array_record, vector_of
-from fedtiny.strategies.dga_client import answer, steps_of
+from fedtiny.strategies.dga_client import answer, foresee
+from fedtiny.training.local_work import LocalResult
 
 
 @dataclass
@@ -20,11 +23,16 @@ class Learner:
     observed: list = field(default_factory=list)
     own: slice | np.ndarray = field(default_factory=lambda: slice(None))
 
-    def train(self, weights, first_step, steps):
-        raise NotImplementedError
-
-    def gradient(self, weights, step):
-        return np.full_like(weights[self.own], step), 10.0 * step
+    def do(self, work):
+        weights, total, gradient = work.weights.copy(), np.zeros_like(work.weights[self.own]), None
+        for step in range(work.first_step, work.first_step + work.steps):
+            gradient = np.full_like(total, step)
+            total += gradient
+            if not (work.holds_last and step == work.first_step + work.steps - 1):
+                weights[self.own] -= work.rate * gradient
+                self.observe(step, weights)
+        losses = 10.0 * np.arange(work.first_step, work.first_step + work.steps)
+        return LocalResult(weights, losses, total, gradient if work.holds_last else None)
 
     def observe(self, step, weights):
         self.observed.append((step, weights[0]))
@@ -45,13 +53,15 @@ class Client:
     """A client and what it says."""
 
     def __init__(self):
-        self.state, self.learner = RecordDict(), Learner()
+        self.state, self.learner, self.course = RecordDict(), Learner(), Course()
 
     def does(self, content):
-        asked = steps_of(content, self.state)
+        foreseen = foresee(content, self.course)
         before = self.steps
-        reply = answer(content, self.state, self.learner)
-        assert self.steps - before == asked, "what a message takes is said before"
+        reply = answered(answer(content, self.state, self.learner), self.learner.do)
+        assert self.steps - before == foreseen.steps, "what a message takes is said before"
+        assert ("arrays" in reply) == foreseen.carries_arrays, "what a reply carries is said before"
+        assert self.course.steps == self.steps
         return float(vector_of(reply["arrays"])[0]) if "arrays" in reply else None
 
     @property
@@ -143,9 +153,9 @@ def test_the_second_half_of_a_round_whose_first_was_lost_still_brings_its_averag
 
 
 def test_a_reply_tells_how_much_data_the_client_has_and_its_loss(client):
-    metrics = answer(start("before", 1, 3, [10.0]), client.state, client.learner)["metrics"]
+    metrics = answered(answer(start("before", 1, 3, [10.0]), client.state, client.learner), client.learner.do)["metrics"]
     assert dict(metrics) == {"num-examples": 30, "uniform-weight": 1.0, "partition-id": 5, "train-loss": 20.0}
-    metrics = answer(message("after", 1, 0), client.state, client.learner)["metrics"]
+    metrics = answered(answer(message("after", 1, 0), client.state, client.learner), client.learner.do)["metrics"]
     assert metrics["train-loss"] == 20.0
 
 
@@ -166,6 +176,7 @@ def test_the_state_keeps_the_precision(client, element):
 def test_what_a_client_keeps_survives_a_new_process(client):
     client.does(start("before", 1, 2, [10.0]))
     again = Client()
+    again.course = replace(client.course)
     again.state = RecordDict({key: ConfigRecord(dict(record)) for key, record in client.state.items()})
     assert again.does(message("after", 1, 1)) == client.does(message("after", 1, 1)) == 6.0
 

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedtiny.errors import SimulationError
-from fedtiny.experiment import virtual_grid
 from fedtiny.federation.flower_internals import server_identity
 from fedtiny.federation.records import array_record, vector_of
 from fedtiny.flower_app import client_app_of
 from fedtiny.preparation import prepare
-from fedtiny.simulation.trace import Trace
 from fedtiny.strategies.mixed_average import coverage, mixed_average, own_part
 
 ELEMENTS = 6
@@ -85,20 +83,20 @@ def test_it_keeps_the_precision_of_the_model(dtype):
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
-def test_where_all_train_everything_it_is_flowers_fedavg(curve, precision, fraction):
+def test_where_all_train_everything_it_is_flowers_fedavg(curve, precision, fraction, plain_grid):
     """The same devices under one seed, and the same average: once with Flower's own class, once with parts that are all equal."""
     federation = curve(sizes=(3, 17, 8, 5), precision=precision)
     strategy = {"kind": "fedavg", "fraction_train": fraction}
     flowers = federation.play(strategy, local_steps=3, rounds=10)
-    ours = play_with_equal_parts(federation, strategy)
+    ours = play_with_equal_parts(federation, strategy, plain_grid)
     np.testing.assert_allclose(ours[-1], flowers.versions[-1].trainable, rtol=0, atol=1e-12 if precision == "float64" else 1e-5)
 
 
-def play_with_equal_parts(federation, strategy):
+def play_with_equal_parts(federation, strategy, plain_grid):
     """The versions of the model of a run in which every client says it trains all elements."""
     world = prepare(federation.load(strategy, local_steps=3, rounds=10), allow_code=True)
     everything = np.arange(world.flat.layout.elements)
-    grid = virtual_grid(world, client_app_of(world), Trace())
+    grid = plain_grid(world, client_app_of(world))
     found = []
     random.seed(world.blueprint.streams.integer("cohort"))
     with server_identity():
