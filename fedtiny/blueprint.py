@@ -1,6 +1,6 @@
 """What can be said about a scenario without its data: the network, the fleet, what each device may train and what that takes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -14,7 +14,7 @@ from fedtiny.costs.memory import tinytl_memory
 from fedtiny.datasets.base import DatasetFacts
 from fedtiny.design.automatic import Needs
 from fedtiny.errors import ModelError, ScenarioError
-from fedtiny.fleet.fleet import Traits, traits
+from fedtiny.fleet.fleet import Members, traits
 from fedtiny.inputs import check_inputs
 from fedtiny.models.base import Model
 from fedtiny.models.measure import summarize
@@ -49,7 +49,7 @@ class Blueprint:
     summary: ModelSummary
     candidates: tuple[Candidate, ...]
     """What devices may train, best first: one update, or several where devices choose."""
-    fleet: Sequence[Traits]
+    fleet: Members
     given_up: tuple[str, ...] = ()
     """Kinds of updates that no device would train, so that the network was built without what they need."""
 

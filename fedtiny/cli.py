@@ -14,7 +14,7 @@ import typer
 
 from fedtiny.command_options import AllowCode, AsJson, Out, Quiet, Resume, ScenarioFile, Seed, Sets, overrides
 from fedtiny.errors import ExperimentError, InputError
-from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, contribution, memory
+from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
 
 _RUNS: Final = Path("runs")
@@ -147,6 +147,7 @@ def report(
 
 
 app.command(epilog=MEMORY_EXAMPLE)(memory)
+app.command(epilog=PLAN_EXAMPLE)(plan)
 app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
 
 

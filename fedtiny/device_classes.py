@@ -225,7 +225,9 @@ def _equal_sizes(plans: Blueprint) -> _EqualSizes | None:
 def _split_sizes(plans: Blueprint) -> _SplitSizes:
     """The sizes of a real split. Images keep their own size: only labels and owners count here."""
     scenario = plans.scenario
-    data = scenario.data if isinstance(scenario.data, Synthetic) else scenario.data.model_copy(update={"image_size": None, "channels": None})
+    data = (
+        scenario.data if isinstance(scenario.data, Synthetic) else scenario.data.model_copy(update={"image_size": None, "channels": None})
+    )
     dataset = data.load(plans.streams)
     shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
     owners = None if dataset.client_train is None else dataset.client_train[shares.private]

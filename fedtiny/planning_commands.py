@@ -1,4 +1,4 @@
-"""Commands for before a run: what training takes of a device's memory, and which sparse update suits a scenario."""
+"""Commands for before a run: what training takes of a device's memory, what a run takes of time, and which sparse update suits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from fedtiny.command_options import AllowCode, AsJson, Quiet, ScenarioFile, Seed
 from fedtiny.terminal import print_json, print_table, run_progress
 
 MEMORY_EXAMPLE: Final = "Example: fedtiny memory '{kind: mobilenet_v2, width: 0.35}' --input 3,96,96 --update tinytl --plot memory.svg"
+PLAN_EXAMPLE: Final = "Example: fedtiny plan scenario.yaml --set network.latency='300 ms' --set stop.rounds=20"
 CONTRIBUTION_EXAMPLE: Final = (
     "Example: fedtiny contribution scenario.yaml --budget '100 KiB' --steps 50 --layers 30,33,36,39 --out runs/contribution"
 )
@@ -52,6 +53,34 @@ def memory(
         )
         if plot is not None:
             typer.echo(f"plot: {plot}")
+
+
+def plan(
+    scenario: ScenarioFile,
+    sets: Sets = None,
+    seed: Seed = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """What a run would take, without training: does it fit each class of devices, seconds per round, bytes, joules, the bottleneck."""
+    from fedtiny import plan as planning
+    from fedtiny.experiment import Progress
+    from fedtiny.scenario.files import Override, explained, load_with_source
+
+    timed = Override(("learning",), "none", "fedtiny plan")
+    loaded, sources = load_with_source(scenario, [*overrides(sets, seed), timed])
+    rounds = loaded.stop.rounds
+    with explained(sources), run_progress(quiet or as_json) as bar:
+        found = planning.plan(loaded, allow_code=allow_code, progress=lambda done, now: bar(Progress("rounds", done, rounds, now)))
+    if as_json:
+        print_json(found.document)
+    elif not quiet:
+        print_table(f"{loaded.name}: what the devices train", planning.class_rows(found.document))
+        print_table("the rounds", planning.total_rows(found.document))
+        print_table("what kept the device that came last", planning.cause_rows(found.document))
+        for note in found.document["notes"]:
+            typer.echo(note)
 
 
 def contribution(

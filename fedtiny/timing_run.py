@@ -92,7 +92,10 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
 def _check(scenario: Scenario) -> None:
     timing_of(scenario.strategy.kind)
     if scenario.sweep:
-        raise ScenarioError("this scenario has axes to sweep over: leave out `sweep`, or use `fedtiny sweep`", ("sweep",))
+        raise ScenarioError(
+            "this scenario has axes to sweep over: plan one of them (--set sweep=null and what it sweeps), or use `fedtiny sweep`",
+            ("sweep",),
+        )
     if scenario.stop.rounds is None and scenario.stop.virtual_time is None:
         raise ScenarioError(
             "without learning there is no accuracy, so target_accuracy alone never ends the run: give rounds or virtual_time beside it, "

@@ -115,11 +115,13 @@ class GroupMembers:
     device: DeviceProfile
     network: NetworkProfile
     """The network of them all; the spread between devices is still in it."""
+    differ: bool
+    """Whether their connections do."""
 
     def member(self, index: int, streams: Streams) -> Traits:
         """The device with this index in the group."""
         link = self.network
-        if link.has_spread:
+        if self.differ:
             link = link.drawn(streams.numpy("group", self.position, "device", index, "network"))
         return Traits(self.first + index, self.position, index, self.name, self.device, link)
 
@@ -131,7 +133,7 @@ def traits(groups: Sequence[FleetGroup], device: DeviceOverride | None, network:
     for position, group in enumerate(groups):
         profile = group.device_profile() if device is None else device.applied_to(group.device_profile())
         median = group.network_profile() if network is None else network.applied_to(group.network_profile())
-        found.append(GroupMembers(first, group.count, position, group.name, profile, median))
+        found.append(GroupMembers(first, group.count, position, group.name, profile, median, median.has_spread))
         first += group.count
     return Members(tuple(found), streams)
 

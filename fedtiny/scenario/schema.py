@@ -25,6 +25,9 @@ from fedtiny.updates.full import Full
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 MOST_DEVICES: Final = 100_000
+"""In a run with learning: every device has a share of the data and a row in devices.parquet."""
+MOST_TIMED_DEVICES: Final = 10_000_000
+"""Without learning: devices are made when a message reaches them."""
 _LARGEST_SEED: Final = 2**63 - 1
 
 
@@ -106,6 +109,8 @@ class Scenario(Part):
     """When the run ends."""
     evaluation: Evaluation = Evaluation()
     """When the global model is evaluated."""
+    learning: Literal["real", "none"] = "real"
+    """Whether devices really train; with `none` everything takes the same virtual time, bytes and joules, and nothing is learned."""
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
     """Axes of a sweep: key -> values; for `fedtiny sweep` only."""
 
@@ -154,8 +159,10 @@ def _check_quantization(scenario: Scenario) -> None:
 
 def _check_devices(scenario: Scenario) -> None:
     devices = sum(group.count for group in scenario.fleet)
-    if devices > MOST_DEVICES:
-        raise ScenarioError(f"{devices} devices are too many: a fleet of groups lists each of them, at most {MOST_DEVICES}", ("fleet",))
+    most = MOST_DEVICES if scenario.learning == "real" else MOST_TIMED_DEVICES
+    if devices > most:
+        remedy = f", or {MOST_TIMED_DEVICES} with `learning: none`" if scenario.learning == "real" else ""
+        raise ScenarioError(f"{devices} devices are too many: a fleet of groups has at most {most}{remedy}", ("fleet",))
     for key in ("min_available_nodes", "min_train_nodes"):
         wanted = getattr(scenario.strategy, key)
         if wanted > devices:

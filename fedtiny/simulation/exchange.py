@@ -51,26 +51,12 @@ class Effort(Protocol):
 class Errand:
     """One message on its way through a device and back."""
 
-    __slots__ = ("_exchange", "arrived", "awaited", "carries_arrays", "expired", "instruction", "number")
+    __slots__ = ("_exchange", "arrived", "awaited", "bytes", "carries_arrays", "expired", "instruction", "number", "payload_bytes", "round")
 
     def __init__(self, exchange: "Exchange", number: int, instruction: Instruction) -> None:
         self._exchange, self.number, self.instruction = exchange, number, instruction
+        self.round, self.bytes, self.payload_bytes = instruction.round, instruction.bytes, instruction.payload_bytes
         self.arrived = self.awaited = self.expired = self.carries_arrays = False
-
-    @property
-    def round(self) -> int:
-        """The round it belongs to."""
-        return self.instruction.round
-
-    @property
-    def bytes(self) -> int:
-        """Size of the message."""
-        return self.instruction.bytes
-
-    @property
-    def payload_bytes(self) -> int:
-        """Bytes of the elements in it."""
-        return self.instruction.payload_bytes
 
     def begin(self) -> Execution | None:
         """The processor's turn: what the work takes, or None if its lifetime is over."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedtiny.federation.foresight import Course, Foresight
-from fedtiny.simulation.exchange import Exchange, Instruction
+from fedtiny.simulation.exchange import Instruction
 from fedtiny.strategies.message_forms import Forms
 
 OnVersion = Callable[[int], None]
