@@ -38,6 +38,8 @@ from fedtiny.scenario.schema import Scenario
 from fedtiny.simulated_clients import TrainingOf, in_this_process, own_clients
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
+from fedtiny.timed_result import timed_result
+from fedtiny.timing_run import run_timing
 from fedtiny.training.local import Observer
 
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
@@ -74,10 +76,24 @@ def run(
     if scenario.sweep:
         raise ScenarioError("this scenario has axes to sweep over: use `fedtiny sweep`, or leave out `sweep`", ("sweep",))
     started = time.time()
+    if scenario.learning == "none":
+        return _timed(scenario, observe, progress, allow_code, started)
     world = prepare(scenario, allow_code=allow_code, progress=_pretraining(progress))
     with (training or in_this_process(observe))(world) as packages:
         history = _simulate(world, packages, observe, progress or (lambda _: None))
     return _result(world, history, started)
+
+
+def _timed(scenario: Scenario, observe: Observer | None, progress: Report | None, allow_code: bool, started: float) -> RunResult:
+    if observe is not None:
+        raise ScenarioError("without learning there are no weights to observe: leave out observe, or learning: none", ("learning",))
+
+    def tell(number: int, now: float) -> None:
+        if progress is not None:
+            progress(Progress("rounds", number, scenario.stop.rounds, now))
+
+    result = timed_result(run_timing(scenario, allow_code=allow_code, progress=tell))
+    return replace(result, provenance=_provenance(scenario, started))
 
 
 def pretrain(scenario: Scenario, out: Path, *, progress: Report | None = None, allow_code: bool = False) -> None:
@@ -167,18 +183,22 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         labels=labels_table(history.versions),
         model=model_of(world, history.last),
         summary=summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass),
-        provenance={
-            "versions": {package: version(package) for package in _PACKAGES},
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "seed": scenario.seed,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-            "host_seconds": time.time() - started,
-        },
+        provenance=_provenance(scenario, started),
         citations=citations_of(scenario),
         notes=_notes(world, history),
         memory=memory_needs(world.participants),
     )
+
+
+def _provenance(scenario: Scenario, started: float) -> dict[str, object]:
+    return {
+        "versions": {package: version(package) for package in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "seed": scenario.seed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "host_seconds": time.time() - started,
+    }
 
 
 def _notes(world: World, history: _History) -> list[str]:

@@ -28,6 +28,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "flower_app",
         "simulated_clients",
         "recording",
+        "timed_result",
         "experiment",
         "update_search",
     ],
@@ -37,7 +38,19 @@ ROWS: list[tuple[str, ...] | list[str]] = [
 
 # A library, and the units that may import it.
 HEAVY = {
-    "torch": {"models", "datasets", "updates", "training", "design", "calibration", "blueprint", "preparation", "flower_app", "experiment"},
+    "torch": {
+        "models",
+        "datasets",
+        "updates",
+        "training",
+        "design",
+        "calibration",
+        "blueprint",
+        "preparation",
+        "flower_app",
+        "timed_result",
+        "experiment",
+    },
     "simpy": {"simulation", "federation", "experiment"},
     "flwr": {"federation", "strategies", "flower_app", "simulated_clients", "experiment", "deployment"},
     "matplotlib": {"reports"},
