@@ -27,6 +27,8 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "preparation",
         "flower_app",
         "simulated_clients",
+        "world_identity",
+        "remembered_training",
         "recording",
         "timed_result",
         "experiment",
@@ -50,6 +52,7 @@ HEAVY = {
         "flower_app",
         "timed_result",
         "experiment",
+        "world_identity",
     },
     "simpy": {"simulation", "federation", "experiment"},
     "flwr": {"federation", "strategies", "flower_app", "simulated_clients", "experiment", "deployment"},
@@ -64,6 +67,8 @@ HEAVY = {
 # Files of torch's units that are read without torch.
 TORCH_FREE_FILES = {
     "training/local_work.py",
+    "training/journal.py",
+    "training/journalled_work.py",
     "models/summary.py",
     "models/step.py",
     "updates/plan.py",
