@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers flower memory check clean constraints
+.PHONY: help setup run test promise papers bench bench-peers flower memory check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -50,6 +50,14 @@ papers: setup ## run the sweeps of scenarios/papers over five seeds, and write t
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mixed_fleet.py
 
+bench: setup ## measure speed against a bare loop, pfl and Flower on Ray: docs/benchmarks.md (about half an hour on an idle machine)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/bench.py
+
+bench-peers: setup ## create .venv-peers with pfl and Flower's simulation for `make bench`, with the same torch and numpy
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint <(grep -E '^(torch|numpy)==' constraints.txt) 'pfl[pytorch]==0.6.0' 'flwr[simulation]==1.41.0'
+
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
 
@@ -67,5 +75,5 @@ constraints: setup ## write the versions in .venv to constraints.txt
 	@mv .venv/constraints.txt constraints.txt
 
 clean: ## remove .venv and everything that tools and runs leave
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 """The networks that a peer needs as torch modules; FedTiny itself takes CifarCnn as `model: {kind: python}`."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -31,3 +32,13 @@ def logistic_regression() -> nn.Module:
 def peer_network(workload: str) -> nn.Module:
     """The network of a workload that peers do too."""
     return {"a": logistic_regression, "c": CifarCnn}[workload]()
+
+
+@torch.no_grad()
+def loss_on(network: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """The mean cross-entropy on the examples of some clients, inputs (clients, examples, ...), targets (clients, examples)."""
+    return float(nn.functional.cross_entropy(network(inputs.flatten(0, 1)), targets.flatten()))
+
+
+SHOWN = 20
+"""How many clients' examples a peer's loss is taken on, before and after, to see that it learns."""

@@ -12,23 +12,31 @@ from pathlib import Path
 # Ray's workers find flower_client by it
 os.environ["PYTHONPATH"] = str(Path(__file__).parent)
 
-from flower_client import client_app
+from flower_client import client_app, examples
 from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
-from gate import BenchmarkOver, Gate
-from networks import peer_network
+from gate import BenchmarkOver, Gate, say
+from networks import SHOWN, loss_on, peer_network
 from workloads import WORKLOADS
 
 _MANY = 10**6
+
+
+def loss_of(name: str, folder: str, arrays: ArrayRecord) -> float:
+    """The loss of a model on the first clients' examples."""
+    network = peer_network(name)
+    network.load_state_dict(arrays.to_torch_state_dict())
+    inputs, targets = (part[:SHOWN] for part in examples(folder))
+    return loss_on(network, inputs, targets)
 
 
 def main() -> None:
     """Rounds until nobody wants more."""
     name, folder, warm_up, rounds = sys.argv[1:]
     workload, gate = WORKLOADS[name], Gate(int(warm_up), int(rounds))
-    server = ServerApp()
+    server, made = ServerApp(), list[ArrayRecord]()
 
     @server.main()
     def serve(grid: Grid, context: Context) -> None:
@@ -37,12 +45,15 @@ def main() -> None:
         )
 
         def done(server_round: int, arrays: ArrayRecord) -> None:
+            made[:] = [*made[:1], arrays]
             if server_round:
                 gate.round_done()
 
         initial = ArrayRecord(peer_network(name).state_dict())
         with suppress(BenchmarkOver):
             strategy.start(grid=grid, initial_arrays=initial, num_rounds=_MANY, evaluate_fn=done)
+        first, last = (loss_of(name, folder, arrays) for arrays in made)
+        say(first_loss=first, last_loss=last)
 
     run_simulation(
         server_app=server,

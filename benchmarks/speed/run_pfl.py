@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gate import BenchmarkOver, Gate
-from networks import peer_network
+from gate import BenchmarkOver, Gate, say
+from networks import SHOWN, loss_on, peer_network
 from pfl.aggregate.simulate import SimulatedBackend
 from pfl.algorithm.base import NNAlgorithmParams
 from pfl.algorithm.federated_averaging import FederatedAveraging
@@ -75,9 +75,11 @@ def main() -> None:
         local_num_epochs=workload.steps * workload.batch_size // workload.examples,
         local_learning_rate=workload.learning_rate,
     )
+    first = loss_on(network.network, inputs[:SHOWN], targets[:SHOWN])
     turns = Turns(Gate(int(warm_up), int(rounds)))
     with suppress(BenchmarkOver):
         FederatedAveraging().run(params, SimulatedBackend(data, data), model, local, callbacks=[turns], send_metrics_to_platform=False)
+    say(first_loss=first, last_loss=loss_on(network.network, inputs[:SHOWN], targets[:SHOWN]))
 
 
 if __name__ == "__main__":

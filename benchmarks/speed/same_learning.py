@@ -1,8 +1,9 @@
 """Do FedTiny and the bare loop do the same work? `python same_learning.py NAME` prints by how much they differ.
 
 Both start from the same weights; one round of FedTiny, and one round of the bare loop with the same clients and FedTiny's batches,
-must end at the same model up to rounding. That is checked in float64: a mobile network on small images from random values is chaotic, a
-change of 1e-8 in a weight is one of 0.1 six steps later, so that in float32 even two orders of one sum end apart. After `_ROUNDS` rounds the loss on the test set must be lower than at first.
+must end at the same model up to rounding. That is checked in float64: a mobile network on small images from random values is chaotic,
+a change of 1e-8 in a weight is one of 0.1 six steps later, so that in float32 even two orders of one sum end apart. After `_ROUNDS`
+rounds the loss on the test set must be lower than at first.
 """
 
 import sys
