@@ -45,10 +45,15 @@ def array_record(vector: Vector) -> ArrayRecord:
 
 def vector_of(record: ArrayRecord) -> Vector:
     """The flat vector that a record carries; a fresh, writable array. Raises SimulationError if it is not a flat vector."""
+    return values_of(record).copy()
+
+
+def values_of(record: ArrayRecord) -> Vector:
+    """The flat vector that a record carries, to look at: a read-only view of the record's own bytes. Raises as `vector_of` does."""
     data = record[TRAINABLE].data
     start = _HEADER_START + int.from_bytes(data[_HEADER_LENGTH:_HEADER_START], "little")
     element, elements = _described(data[:start])
-    return np.frombuffer(data, dtype=element, count=elements, offset=start).copy()
+    return np.frombuffer(data, dtype=element, count=elements, offset=start)
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,7 @@ and every client applies -eta (mbar_t - m^i_t) on all elements, so that one that
     w^i[c] = w_1[c] - eta (sum_{t<=tau} mbar_t[c] + all of i's own gradients of c after round tau)
 
 as before, the identities hold element by element: over those who train c, weighted with p_i, the corrections of c sum to 0
-and the mean of w^i[c] descends the mean gradient; D = 0 is the mixed FedAvg (mixed_average.py). They do not hold for the mean
+and the mean of w^i[c] descends the mean gradient; D = 0 is the mixed FedAvg (running_average.py). They do not hold for the mean
 over all clients: those who do not train c lag by the rounds in flight.
 """
 

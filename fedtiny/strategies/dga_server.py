@@ -14,8 +14,8 @@ from fedtiny.federation.client_work import EVERYTHING, Elements
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, ROUND, Vector, array_record, vector_of
 from fedtiny.strategies.base import Parts, no_replies
 from fedtiny.strategies.collect import now, wait_for
+from fedtiny.strategies.coverage import coverage, own_part
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, PIECE, STARTS
-from fedtiny.strategies.mixed_average import coverage, own_part
 
 _log = logging.getLogger("flwr")
 

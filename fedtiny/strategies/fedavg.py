@@ -1,10 +1,10 @@
-"""FedAvg: Flower's own strategy, unmodified, and the client that goes with it.
+"""FedAvg: Flower's own strategy, which averages as replies are read, and the client that goes with it.
 
     w_t = sum_i p_i w^i_t,   w^i_t = K local steps of the client's optimizer from w_{t-1}
 
 McMahan, Moore, Ramage, Hampson, Aguera y Arcas: Communication-Efficient Learning of Deep Networks from Decentralized
-Data, AISTATS 2017, Algorithm 1. The server's half is `flwr.serverapp.strategy.FedAvg`; where the devices train different
-elements of one network, which Flower's cannot add up, FedTiny's own average (mixed_average.py) in Flower's loop.
+Data, AISTATS 2017, Algorithm 1. The server's half is Flower's loop and `flwr.serverapp.strategy.FedAvg`, which samples and reads
+metrics; the average itself is a running one (running_average.py), which can also add up devices that train different elements.
 """
 
 from typing import ClassVar, Literal, final
@@ -15,7 +15,7 @@ from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
 from fedtiny.federation.records import vector_of
 from fedtiny.strategies.base import Parts
-from fedtiny.strategies.mixed_average import MixedAverage
+from fedtiny.strategies.running_average import RunningAverage
 from fedtiny.strategies.synchronous import SynchronousStrategy, flower_keys
 
 
@@ -27,6 +27,5 @@ class FedAvg(SynchronousStrategy):
     kind: Literal["fedavg"] = "fedavg"
 
     def flower_strategy(self, initial_arrays: ArrayRecord, parts: Parts | None) -> FlowerStrategy:
-        """Flower's FedAvg, or for a mixed fleet the average of each element over those who train it."""
-        flower = FlowerFedAvg(**flower_keys(self))
-        return flower if parts is None else MixedAverage(flower, parts, vector_of(initial_arrays))
+        """Flower's FedAvg with a running average, of each element over those who train it."""
+        return RunningAverage(FlowerFedAvg(**flower_keys(self)), vector_of(initial_arrays), parts)

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord
+from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -14,9 +15,21 @@ from fedtiny.federation.flower_internals import server_identity
 from fedtiny.federation.records import array_record, vector_of
 from fedtiny.flower_app import client_app_of
 from fedtiny.preparation import prepare
-from fedtiny.strategies.mixed_average import coverage, mixed_average, own_part
+from fedtiny.strategies.coverage import coverage, own_part
+from fedtiny.strategies.running_average import RunningSum
+from fedtiny.strategies.synchronous import flower_keys, run_flower
 
 ELEMENTS = 6
+
+
+def mixed_average(previous, sent):
+    """The average of what was sent: (own elements, weight, values)."""
+    total = RunningSum(len(previous))
+    for own, weight, values in sent:
+        total.add(own, weight, values)
+    return total.average(previous)
+
+
 values = st.floats(-100, 100)
 
 
@@ -84,29 +97,27 @@ def test_it_keeps_the_precision_of_the_model(dtype):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_where_all_train_everything_it_is_flowers_fedavg(curve, precision, fraction, plain_grid):
-    """The same devices under one seed, and the same average: once with Flower's own class, once with parts that are all equal."""
+    """The same devices under one seed, and the same average: Flower's own class, the running one, and that with equal parts."""
     federation = curve(sizes=(3, 17, 8, 5), precision=precision)
     strategy = {"kind": "fedavg", "fraction_train": fraction}
-    flowers = federation.play(strategy, local_steps=3, rounds=10)
-    ours = play_with_equal_parts(federation, strategy, plain_grid)
-    np.testing.assert_allclose(ours[-1], flowers.versions[-1].trainable, rtol=0, atol=1e-12 if precision == "float64" else 1e-5)
+    flowers = play(federation, strategy, plain_grid, lambda part, start: FlowerFedAvg(**flower_keys(part)))
+    running = play(federation, strategy, plain_grid, lambda part, start: part.flower_strategy(array_record(start), None))
+    everything = dict.fromkeys(range(4), np.arange(20))
+    parts = play(federation, strategy, plain_grid, lambda part, start: part.flower_strategy(array_record(start), everything))
+    for ours in (running, parts):
+        np.testing.assert_allclose(ours[-1], flowers[-1], rtol=0, atol=1e-12 if precision == "float64" else 1e-5)
 
 
-def play_with_equal_parts(federation, strategy, plain_grid):
-    """The versions of the model of a run in which every client says it trains all elements."""
+def play(federation, strategy, plain_grid, server):
+    """The versions of the model of ten rounds of one of Flower's strategies, made by `server(our part, start)`."""
     world = prepare(federation.load(strategy, local_steps=3, rounds=10), allow_code=True)
-    everything = np.arange(world.flat.layout.elements)
-    grid = plain_grid(world, client_app_of(world))
-    found = []
+    part, start, found = world.blueprint.scenario.strategy, world.flat.read(), []
     random.seed(world.blueprint.streams.integer("cohort"))
+    config = ConfigRecord({"local-steps": 3, "learning-rate": 0.1})
     with server_identity():
-        world.blueprint.scenario.strategy.start(
-            grid,
-            array_record(world.flat.read()),
-            10,
-            ConfigRecord({"local-steps": 3, "learning-rate": 0.1}),
-            lambda number, record, lost: found.append(vector_of(record)),
-            dict.fromkeys(range(4), everything),
+        grid = plain_grid(world, client_app_of(world))
+        run_flower(
+            server(part, start), part, grid, array_record(start), 10, config, lambda number, record, lost: found.append(vector_of(record))
         )
     return found
 

@@ -1,0 +1,100 @@
+"""FedAvg's average, added up as the replies are read, so that memory does not grow with the cohort.
+
+With p_i the clients' weights and T_i the elements that client i trains and sends (all of them, but in a mixed fleet), of element c
+
+    w[c] <- sum over the i with c in T_i of p_i w^i[c] / sum over the same i of p_i
+
+and what nobody trained stays as it was. Where all T_i are the same this is FedAvg (McMahan et al., AISTATS 2017, Algorithm 1). An
+average of each parameter over those who hold it is also that of Diao, Ding, Tarokh: HeteroFL: Computation and Communication
+Efficient Federated Learning for Heterogeneous Clients, ICLR 2021, section 3, for sub-networks of different widths.
+
+Sums are in float64, in the order of the replies. A reply's arrays are let go as soon as they are added.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import cast
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
+from flwr.serverapp.strategy import Strategy as FlowerStrategy
+
+from fedtiny.federation.client_work import EVERYTHING, Elements
+from fedtiny.federation.records import ARRAYS, METRICS, PARTITION_ID, Vector, array_record, values_of
+from fedtiny.strategies.base import Parts
+from fedtiny.strategies.coverage import own_part, require_whole
+
+_log = logging.getLogger("flwr")
+
+
+class RunningSum:
+    """The weighted sum of clients' values, element by element, and the weights that are in it."""
+
+    def __init__(self, elements: int) -> None:
+        self._sum, self._product = np.zeros(elements), np.empty(elements)
+        self._mass = np.zeros(elements)
+        self._whole_mass = 0.0
+
+    def add(self, own: Elements, weight: float, values: Vector) -> None:
+        """Adds a client's values (own elements,)."""
+        product = self._product[: len(values)]
+        np.multiply(values, weight, out=product)
+        self._sum[own] += product
+        if isinstance(own, slice):
+            self._whole_mass += weight
+        else:
+            self._mass[own] += weight
+
+    def average(self, previous: Vector) -> Vector:
+        """The average (elements,) in the type of `previous`, which also stands where nobody sent anything."""
+        mass = self._mass + self._whole_mass
+        return np.divide(self._sum, mass, out=previous.astype(np.float64), where=mass > 0).astype(previous.dtype)
+
+
+class RunningAverage(FlowerStrategy):
+    """Flower's FedAvg with this average: the FedAvg inside samples and reads the metrics, and so asks the same devices."""
+
+    def __init__(self, inner: FlowerFedAvg, start: Vector, parts: Parts | None) -> None:
+        self.inner, self.vector, self.parts = inner, start, parts
+
+    def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
+        """Whom to ask: everybody gets the whole vector, because a device holds what others train."""
+        return self.inner.configure_train(server_round, arrays, config, grid)
+
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """The average of what came; None if nothing did."""
+        came = list(replies)
+        valid = [reply for reply in came if not reply.has_error()]
+        _log.info("aggregate_train: received %d results and %d failures", len(valid), len(came) - len(valid))
+        if not valid:
+            return None, None
+        total = RunningSum(len(self.vector))
+        metrics = [self._add(total, reply) for reply in valid]
+        self.vector = total.average(self.vector)
+        return array_record(self.vector), self.inner.train_metrics_aggr_fn(metrics, self.inner.weighted_by_key)
+
+    def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
+        """Nobody: the server evaluates."""
+        return []
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        """Nothing."""
+        return None
+
+    def summary(self) -> None:
+        """Logs whom it asks."""
+        self.inner.summary()
+
+    def _add(self, total: RunningSum, reply: Message) -> RecordDict:
+        content = reply.content
+        metrics, values = cast(MetricRecord, content[METRICS]), values_of(content.array_records[ARRAYS])
+        client, own = cast(int, metrics[PARTITION_ID]), EVERYTHING
+        if self.parts is None:
+            require_whole(client, values, len(self.vector))
+        else:
+            own = own_part(self.parts, client, values)
+        total.add(own, float(cast(float, metrics[self.inner.weighted_by_key])), values)
+        reply.content = RecordDict({METRICS: metrics})
+        return reply.content
