@@ -1,13 +1,22 @@
 """Optimizer steps over flat vectors, of all elements and of some."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from fedtiny.training.optimizer import SGD, Adam
-from fedtiny.training.stepper import stepper
+from fedtiny.training.stepper import stepper, torch_optimizer
 
-OPTIMIZERS = [SGD(learning_rate=0.1), SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.05), Adam(learning_rate=0.1)]
+OPTIMIZERS = [
+    SGD(learning_rate=0.1),
+    SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.05),
+    SGD(learning_rate=0.1, weight_decay=0.05),
+    Adam(learning_rate=0.1),
+    Adam(learning_rate=0.3, beta1=0.5, beta2=0.7, epsilon=1e-3),
+]
 
 
 def vectors():
@@ -50,3 +59,29 @@ def test_what_changed_the_weights_between_two_steps_is_kept():
     weights.round_().add_(10)
     step()
     assert weights.tolist() == [8, 10, 8]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_step_is_torchs_own_to_the_last_bit(optimizer, dtype):
+    generator = torch.Generator().manual_seed(3)
+    start = torch.randn(50, dtype=dtype, generator=generator)
+    ours, theirs, gradient = start.clone(), start.clone(), torch.zeros_like(start)
+    step, peer = stepper(optimizer, ours, gradient), torch_optimizer(optimizer, theirs, gradient)
+    for _ in range(30):
+        gradient.copy_(torch.randn(50, dtype=dtype, generator=generator))
+        step()
+        peer.step()
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_a_step_does_not_import_torchs_compiler():
+    code = (
+        "import sys, torch\n"
+        "from fedtiny.training.stepper import stepper\n"
+        "from fedtiny.training.optimizer import SGD, Adam\n"
+        "for optimizer in (SGD(momentum=0.5, weight_decay=0.1), SGD(), Adam()):\n"
+        "    stepper(optimizer, torch.zeros(2), torch.ones(2))()\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
