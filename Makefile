@@ -53,7 +53,7 @@ papers: setup ## run the sweeps of scenarios/papers over five seeds, and write t
 bench: setup ## measure speed against a bare loop, pfl and Flower on Ray: docs/benchmarks.md (about half an hour on an idle machine)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/bench.py
 
-bench-peers: setup ## create .venv-peers with pfl and Flower's simulation for `make bench`, with the same torch and numpy
+bench-peers: ## create .venv-peers with pfl and Flower's simulation for `make bench`, with the same torch and numpy
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint <(grep -E '^(torch|numpy)==' constraints.txt) 'pfl[pytorch]==0.6.0' 'flwr[simulation]==1.41.0'
