@@ -108,12 +108,11 @@ class DeferredClients:
             self._check(task)
 
     def _check(self, task: Task) -> None:
-        answer = cast(RecordDict, task.answer)
-        found, foreseen = (message_bytes(answer), payload_bytes(answer)), self._reply_sizes(_number(task), task.carries_arrays)
+        found, (foreseen, _) = message_bytes(cast(RecordDict, task.answer)), self._reply_sizes(_number(task), task.carries_arrays)
         if found != foreseen:
             raise SimulationError(
-                f"the reply of device {_number(task)} in round {task.round} has {found} bytes (with headers, elements alone), and time was "
-                f"charged for {foreseen}: the strategy's foresee does not fit its answer"
+                f"the reply of device {_number(task)} in round {task.round} has {found} bytes, and time was charged for {foreseen}: "
+                "what the strategy foresees does not fit its answer"
             )
 
     def _reply_sizes(self, number: int, carries_arrays: bool) -> tuple[int, int]:

@@ -18,13 +18,13 @@ from typing import Any, cast
 import simpy
 from flwr.app import Context, Message, RecordDict, UserConfig
 from flwr.serverapp import Grid
+from simpy.events import ProcessGenerator
 
 from fedtiny.errors import SimulationError
 from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID
 from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, unavailable
 from fedtiny.federation.records import isolated, message_bytes, payload_bytes, round_of
 from fedtiny.federation.task import Clients, Node, Task
-from fedtiny.simulation.device import Process
 from fedtiny.simulation.trace import Trace
 
 FIRST_NODE_ID = SERVER_NODE_ID + 1
@@ -169,7 +169,7 @@ class VirtualTimeGrid(Grid):
             self.environment.process(self._expiry(task))
         return task
 
-    def _expiry(self, task: Task) -> Process:
+    def _expiry(self, task: Task) -> ProcessGenerator:
         yield self.environment.timeout(self.lifetime)
         if task.message_id in self._tasks and task.message_id not in self._arrived:
             task.wanted = False

@@ -30,6 +30,8 @@ NUM_PARTITIONS = "num-partitions"
 UNIFORM_WEIGHT = "uniform-weight"
 TRAIN_LOSS = "train-loss"
 
+_STYPE = "numpy.ndarray"
+"""What Flower calls the encoding of `numpy.save`."""
 _HEADER_LENGTH = 8
 _HEADER_START = 10
 """Where a .npy file of version 1.0 states the length of its header, and where that header begins."""
@@ -39,8 +41,17 @@ Vector = np.ndarray
 
 
 def array_record(vector: Vector) -> ArrayRecord:
-    """A record that carries one flat vector."""
-    return ArrayRecord({TRAINABLE: Array(vector)})
+    """A record that carries one flat vector, encoded as NumPy's `save` does."""
+    data = _header(vector.dtype.str, len(vector)) + vector.tobytes()
+    return ArrayRecord({TRAINABLE: Array(str(vector.dtype), vector.shape, _STYPE, data)})
+
+
+@lru_cache(maxsize=64)
+def _header(element: str, elements: int) -> bytes:
+    # writing the text of a .npy header takes longer than copying a small vector
+    stream = BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": element, "fortran_order": False, "shape": (elements,)})
+    return stream.getvalue()
 
 
 def vector_of(record: ArrayRecord) -> Vector:
@@ -75,7 +86,7 @@ def message_bytes(content: RecordDict) -> int:
 
 def payload_bytes(content: RecordDict) -> int:
     """Bytes of the tensors' elements in a message, without headers, keys, configuration and metrics."""
-    arrays = (array for record in content.array_records.values() for array in record.values())
+    arrays = (array for record in content.values() if isinstance(record, ArrayRecord) for array in record.values())
     return sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
 
 
@@ -94,8 +105,8 @@ def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | 
 
 def round_of(content: RecordDict) -> int:
     """The round a message says it belongs to; 0 if it says none."""
-    for config in content.config_records.values():
-        number = config.get(ROUND)
+    for config in content.values():
+        number = config.get(ROUND) if isinstance(config, ConfigRecord) else None
         if isinstance(number, int):
             return number
     return 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
 import numpy as np
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
 from fedtiny.errors import SimulationError
 from fedtiny.federation.client_work import Client, ClientHalf, asked_steps, config_of, record_steps, steps_done
@@ -72,7 +72,7 @@ def answer(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf
     config = config_of(content)
     memory, works = _read(state), _can_work(config, state)
     worker = _Worker(memory, client, float(cast(float, config[LEARNING_RATE])), steps_done(state), cast(int, config[ROUND]))
-    arrays = vector_of(content.array_records[ARRAYS]) if ARRAYS in content else None
+    arrays = vector_of(cast(ArrayRecord, content[ARRAYS])) if ARRAYS in content else None
     reply = None
     match _piece(config):
         case "before":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fedtiny.federation.client_work import EVERYTHING, Elements
@@ -229,7 +229,7 @@ class DGAServer:
         for piece, reply in answers:
             if not reply.has_error() and ARRAYS in reply.content:
                 client = cast(int, cast(MetricRecord, reply.content[METRICS])[PARTITION_ID])
-                vector = vector_of(reply.content.array_records[ARRAYS])
+                vector = vector_of(cast(ArrayRecord, reply.content[ARRAYS]))
                 if self.rules.parts is not None:
                     own_part(self.rules.parts, client, vector)
                 found.append(_Sum(piece.round, client, piece.node, vector))

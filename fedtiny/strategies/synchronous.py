@@ -6,7 +6,7 @@ server makes of those is the strategy's business: an average, a median, an avera
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -113,7 +113,7 @@ def run_flower(
 def train_from_global(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
     """A client's answer: trains from the received weights with the local optimizer and returns its own elements of the new ones."""
     done, steps = steps_done(state), asked_steps(content)
-    result = yield LocalWork(vector_of(content.array_records[ARRAYS]), done + 1, steps)
+    result = yield LocalWork(vector_of(cast(ArrayRecord, content[ARRAYS])), done + 1, steps)
     record_steps(state, done + steps)
     loss = float(np.mean(result.losses)) if steps else 0.0
     return RecordDict({ARRAYS: array_record(result.weights[client.own]), METRICS: client_metrics(client, loss)})

@@ -80,3 +80,11 @@ def test_the_round_is_read_from_whatever_record_states_it():
     assert round_of(RecordDict({"a": ConfigRecord({"x": 1}), "b": ConfigRecord({"server-round": 4})})) == 4
     assert round_of(RecordDict({"a": ConfigRecord({"server-round": "four"})})) == 0
     assert round_of(RecordDict()) == 0
+
+
+@pytest.mark.parametrize("element", [np.float32, np.float64])
+@pytest.mark.parametrize("elements", [0, 1, 7850])
+def test_a_vector_is_encoded_as_flower_encodes_it(element, elements):
+    vector = np.arange(elements, dtype=element)
+    ours, flowers = array_record(vector)["trainable"], Array(vector)
+    assert (ours.dtype, ours.shape, ours.stype, ours.data) == (flowers.dtype, flowers.shape, flowers.stype, flowers.data)

@@ -54,14 +54,14 @@ def weights_overwritten(monkeypatch):
 
     def begin(self, arrays, config):
         start(self, arrays, config)
-        models[self.learner.number] = self.memory.weights.copy()
+        models[self.client.number] = self.memory.weights.copy()
 
     def wrong(self, arrays, config):
         correction = right(self, arrays, config)
         if arrays is None:
             return correction
-        models[self.learner.number] = models[self.learner.number] - self.rate * arrays
-        return (self.memory.weights - models[self.learner.number]) / self.rate - self.memory.gradient
+        models[self.client.number] = models[self.client.number] - self.rate * arrays
+        return (self.memory.weights - models[self.client.number]) / self.rate - self.memory.gradient
 
     monkeypatch.setattr(_Worker, "_start", begin)
     monkeypatch.setattr(_Worker, "_correction", wrong)
