@@ -56,28 +56,36 @@ def own_clients(world: World, training: Training, observe: Observer | None = Non
         answer=strategy.answer,
         foresee=strategy.foresee,
         client_of=client_of,
-        step_effort=step_effort(world),
+        effort=effort_of(world),
         reply_of=reply_of,
         training=training,
     )
 
 
-def step_effort(world: World) -> Callable[[int, int], tuple[float, float]]:
-    """Seconds and MACs of a device's local step, by device number and step."""
+def effort_of(world: World) -> Callable[[int, int, int], tuple[float, float]]:
+    """Seconds and MACs of a device's local steps, by device number, first step (from 1) and how many."""
     plans = world.blueprint
     by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
 
-    @cache
-    def macs(plan: UpdatePlan) -> float:
-        return sum(step_macs(plans.summary, plan).values())
+    # devices of one group are alike but for their connection
+    device_of = {participant.traits.group: participant.traits.device for participant in world.participants}
 
     @cache
-    def seconds(number: int, batch_size: int) -> float:
-        return step_seconds(plans.summary, by_number[number].plan, batch_size, by_number[number].traits.device)
+    def of_class(group: int, plan: UpdatePlan, batch_size: int) -> tuple[float, float]:
+        macs = sum(step_macs(plans.summary, plan).values())
+        return step_seconds(plans.summary, plan, batch_size, device_of[group]), macs * batch_size
 
-    def effort(number: int, step: int) -> tuple[float, float]:
+    @cache
+    def of_step(number: int, batch_size: int) -> tuple[float, float]:
         participant = by_number[number]
-        size = participant.batches.size(step)
-        return seconds(number, size), macs(participant.plan) * size
+        return of_class(participant.traits.group, participant.plan, batch_size)
+
+    def effort(number: int, first: int, steps: int) -> tuple[float, float]:
+        batches = by_number[number].batches
+        if len(batches.indices) % batches.batch_size:
+            costs = [of_step(number, batches.size(step)) for step in range(first, first + steps)]
+        else:
+            costs = [of_step(number, batches.batch_size)] * steps
+        return sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs)
 
     return effort

@@ -227,17 +227,16 @@ def grid_that_works_at_once(world: "World", app: Callable[..., Any]) -> "Virtual
     from fedtiny.federation.client_work import partition_id, steps_done
     from fedtiny.federation.foresight import Course
     from fedtiny.federation.immediate_clients import Effort, ImmediateClients
-    from fedtiny.simulated_clients import step_effort
+    from fedtiny.simulated_clients import effort_of
     from fedtiny.simulation.trace import Trace
 
     courses: dict[int, Course] = {}
-    of_step, strategy = step_effort(world), world.blueprint.scenario.strategy
+    of_steps, strategy = effort_of(world), world.blueprint.scenario.strategy
 
     def effort(message: Any, context: Any) -> Effort:
         number, first = partition_id(context), steps_done(context.state) + 1
         steps = strategy.foresee(message.content, courses.setdefault(number, Course())).steps
-        costs = [of_step(number, step) for step in range(first, first + steps)]
-        return Effort(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs))
+        return Effort(*of_steps(number, first, steps))
 
     return virtual_grid(world, ImmediateClients(app, effort, raise_errors=True), Trace())
 

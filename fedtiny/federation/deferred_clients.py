@@ -47,14 +47,14 @@ class DeferredClients:
     """FedTiny's own client app on simulated devices.
 
     `answer` and `foresee` are the two faces of a strategy's client half; `client_of(number)` is the client,
-    `step_effort(number, step)` gives seconds and MACs of one of its local steps, and `reply_of(number, carries arrays)` a reply
+    `effort(number, first step, steps)` gives seconds and MACs of its local steps, and `reply_of(number, carries arrays)` a reply
     of the form it will have, with any values.
     """
 
     answer: Answer
     foresee: Callable[[RecordDict, Course], Foresight]
     client_of: Callable[[int], Client]
-    step_effort: Callable[[int, int], tuple[float, float]]
+    effort: Callable[[int, int, int], tuple[float, float]]
     reply_of: Callable[[int, bool], RecordDict]
     training: Training
     edits_messages: bool = False
@@ -68,10 +68,9 @@ class DeferredClients:
         course = self._courses.setdefault(number, Course())
         first = course.steps + 1
         foresight = self.foresee(task.content, course)
-        costs = [self.step_effort(number, step) for step in range(first, first + foresight.steps)]
+        seconds, macs = self.effort(number, first, foresight.steps)
         task.carries_arrays = foresight.carries_arrays
         self._backlogs.setdefault(number, deque()).append(task)
-        seconds, macs = sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs)
         return Execution(seconds, macs, *self._reply_sizes(number, foresight.carries_arrays))
 
     def replies(self, tasks: Sequence[Task], *, ahead: bool) -> list[Message]:
