@@ -6,10 +6,14 @@ from typing import Any, Literal
 
 from fedtiny.errors import FedTinyError, InfeasibleError
 from fedtiny.preparation import check
+from fedtiny.remembered_training import remembering
 from fedtiny.scenario.files import place_of
 from fedtiny.scenario.schema import Scenario
 from fedtiny.scenario.tree import KeyPath
+from fedtiny.simulated_clients import in_this_process
 from fedtiny.sweeps.run_folder import reason_of, run_into
+from fedtiny.sweeps.shared_training import JournalPlace
+from fedtiny.training.journal import Journal
 
 Status = Literal["feasible", "wrong", "done", "infeasible", "failed"]
 """feasible, wrong and infeasible come of checking a cell, done and failed of running it."""
@@ -17,12 +21,13 @@ Status = Literal["feasible", "wrong", "done", "infeasible", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """A cell's id and scenario, the folder of its run, and whether the user's own code may run."""
+    """A cell's id and scenario, the folder of its run, whether the user's own code may run, and the journal that it shares."""
 
     cell: str
     scenario: Scenario
     folder: Path
     allow_code: bool = False
+    journal: JournalPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ def check_cell(job: Job) -> Outcome:
 def run_cell(job: Job) -> Outcome:
     """Runs a cell into its folder; what goes wrong is an outcome, so that the others go on."""
     try:
-        result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code)
+        journal = None if job.journal is None else Journal(job.journal.folder, job.journal.most_bytes)
+        training = None if journal is None else remembering(in_this_process(), journal)
+        result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code, training=training)
     except Exception as error:  # noqa: BLE001  one cell must not end the sweep, whatever its error is
         return Outcome(job.cell, "failed", reason=reason_of(error))
     return Outcome(job.cell, "done", summary=result.summary)

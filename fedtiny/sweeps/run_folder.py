@@ -16,6 +16,7 @@ from fedtiny.results.folder import check_replaceable, write_run, write_status
 from fedtiny.results.record import RunResult, RunStatus
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulated_clients import TrainingOf
 
 
 def run_into(
@@ -25,8 +26,10 @@ def run_into(
     overwrite: bool = False,
     progress: Callable[[Any], None] | None = None,
     allow_code: bool = False,
+    training: TrainingOf | None = None,
 ) -> RunResult:
     """Runs a scenario and writes its folder, in place of an earlier run of the same scenario (or, with `overwrite`, of any).
+    `training` is what trains packages of clients; left out: this process.
 
     Raises InputError, and leaves the folder as it was, where the scenario cannot run or the folder belongs to something
     else. Raises what went wrong during the run, after the folder was given the status failed or interrupted.
@@ -39,7 +42,7 @@ def run_into(
         write_status(folder, status, name=scenario.name, scenario_yaml=text, reason=reason)
 
     try:
-        result = experiment.run(scenario, progress=progress, allow_code=allow_code)
+        result = experiment.run(scenario, progress=progress, allow_code=allow_code, training=training)
     except InputError:
         raise
     except KeyboardInterrupt:

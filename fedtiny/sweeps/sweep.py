@@ -2,10 +2,10 @@
 
 Cells that are finished (their folder holds a done run of the same resolved scenario) are not run again. A cell that does
 not fit the devices' memory is a result, a row with status infeasible. A cell that fails has status failed, and the
-others go on.
+others go on. Training that several cells share is done once (`shared_training`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from fedtiny.scenario.files import resolved_yaml
 from fedtiny.sweeps.axes import Cell, Sweep
 from fedtiny.sweeps.cell import Job, Outcome, check_cell, lost_cell, run_cell
 from fedtiny.sweeps.local import Executor
+from fedtiny.sweeps.shared_training import JournalOptions, JournalPlace, in_turns, remove_journals, shared_journals
 
 ENDED: Final = ("done", "infeasible", "failed")
 """What can become of a cell in the end: the values of the column `status`."""
@@ -25,16 +26,28 @@ ENDED: Final = ("done", "infeasible", "failed")
 Tell = Callable[[Cell, Outcome], None]
 """Called with every cell and what became of it, as soon as it is known."""
 
+_USUAL: Final = JournalOptions()
 
-def run_sweep(sweep: Sweep, folder: Path, executor: Executor, *, allow_code: bool = False, tell: Tell | None = None) -> SweepResult:
+
+def run_sweep(
+    sweep: Sweep,
+    folder: Path,
+    executor: Executor,
+    *,
+    allow_code: bool = False,
+    tell: Tell | None = None,
+    journal: JournalOptions = _USUAL,
+) -> SweepResult:
     """Runs every cell that is not finished, and writes the sweep's folder.
 
-    `executor` does the work; every cell is checked before the first one runs. Raises InputError where a cell is wrong in
+    `executor` does the work; every cell is checked before the first one runs. `journal` says how training that cells share is kept;
+    left out: within its usual bound, until the sweep is done. Raises InputError where a cell is wrong in
     another way than not fitting, or the folder belongs to something else.
     """
     check_sweep_folder(folder, sweep.name)
     cells = {cell.id: cell for cell in sweep.cells}
     outcomes: dict[str, Outcome] = {}
+    journals: dict[str, JournalPlace] = {}
 
     def note(outcome: Outcome) -> None:
         outcomes[outcome.cell] = outcome
@@ -42,7 +55,7 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor, *, allow_code: boo
             tell(cells[outcome.cell], outcome)
 
     def do(work: Callable[[Job], Outcome], wanted: Sequence[Cell]) -> None:
-        jobs = [Job(cell.id, cell.scenario, cell_folder(folder, cell), allow_code) for cell in wanted]
+        jobs = [Job(cell.id, cell.scenario, cell_folder(folder, cell), allow_code, journals.get(cell.id)) for cell in wanted]
         for outcome in executor(work, jobs, lost_cell):
             note(outcome)
 
@@ -52,10 +65,19 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor, *, allow_code: boo
     do(check_cell, [cell for cell in sweep.cells if cell.id not in outcomes])
     _refuse_wrong(sweep, outcomes)
     write_sweep(_result(sweep, outcomes), folder)
-    do(run_cell, [cell for cell in sweep.cells if outcomes[cell.id].status == "feasible"])
+    wanted = [cell for cell in sweep.cells if outcomes[cell.id].status == "feasible"]
+    journals |= shared_journals(wanted, folder, journal)
+    for turn in in_turns(wanted, journals):
+        do(run_cell, turn)
+    _put_away_journals(folder, journal, outcomes.values())
     result = _result(sweep, outcomes)
     write_sweep(result, folder)
     return result
+
+
+def _put_away_journals(folder: Path, journal: JournalOptions, outcomes: Iterable[Outcome]) -> None:
+    if not (journal.keep or any(outcome.status == "failed" for outcome in outcomes)):
+        remove_journals(folder)
 
 
 def check_sweep_folder(folder: Path, name: str) -> None:

@@ -145,7 +145,7 @@ def key_of(*parts: bytes | str | int | float | bool | None) -> str:
 def digest_of(array: np.ndarray) -> bytes:
     """32 bytes that depend on an array's element type, shape and every bit."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.digest()
 
 

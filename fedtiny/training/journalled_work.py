@@ -47,7 +47,7 @@ def package_key(package: Package, world_key: bytes, data_of: DataOf) -> str:
 
 def _arrays(results: Sequence[LocalResult]) -> dict[str, np.ndarray]:
     """Results as one array for every field, the clients' one after the other, and one with their lengths, -1 for None."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name in _FIELDS:
         values = [getattr(result, name) for result in results]
         present = [value for value in values if value is not None]
