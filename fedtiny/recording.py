@@ -5,23 +5,30 @@ its bytes times the network's joules per byte, where they are known (a note says
 device's power, and a device whose power is not known has no energy, nor has a fleet it belongs to.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
 from fedtiny.federation.grid import Participation
-from fedtiny.fleet.fleet import Traits
+from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.participation import Participant
 from fedtiny.preparation import World
-from fedtiny.results.metrics import cumulative_energy, run_summary
+from fedtiny.results.metrics import cumulative_energy, floats, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
-from fedtiny.simulation.trace import Activity, Trace, waiting
+from fedtiny.simulation.trace import DONE, DOWNLOAD, EVALUATE, IDLE, KINDS, OFFLINE, OUTCOMES, STALL, TRAIN, UPLOAD, Trace
+from fedtiny.simulation.waiting import waiting
 from fedtiny.training.evaluation import Quality
+
+LISTED_WHOLE: Final = 100_000
+"""The largest fleet all of whose devices are listed; of a larger one, only the devices that the server sent a message to."""
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,39 +49,78 @@ class Version:
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:
     """All activities in the order of their start, waiting included; `versions` maps rounds to the time of their version."""
-    included = {participant.traits.number: participant.traits for participant in world.included}
-    waits = waiting(trace, versions, included, end)
-    activities = sorted([*trace.activities, *waits], key=lambda activity: (activity.start, activity.device, activity.kind))
-    columns: dict[str, list[Any]] = {name: [] for name in ACTIVITIES.names}
-    for activity in activities:
-        columns["device"].append(activity.device)
-        columns["round"].append(None if activity.kind in ("idle", "offline") else activity.round)
-        for name in ("kind", "start", "end", "arrival", "bytes", "payload_bytes", "macs", "outcome"):
-            columns[name].append(getattr(activity, name))
-        columns["energy"].append(_energy(activity, included[activity.device]))
-    return pa.table(columns, schema=ACTIVITIES)
+    listed = np.array(_listed(world, trace.asked.arrays()[0], included=True), dtype=np.int64)
+    waits = waiting(trace, versions, listed, end)
+    columns = trace.columns()
+    device, kind = _joined(columns.device, waits.device, np.int32), _joined(columns.kind, waits.kind, np.int8)
+    order = np.lexsort((kind, device, np.concatenate([columns.start, waits.start])))
+    device, kind = device[order], kind[order]
+    start, finish = np.concatenate([columns.start, waits.start])[order], np.concatenate([columns.end, waits.end])[order]
+    amount, nothing = np.append(columns.amount, np.zeros(len(waits.kind)))[order], np.zeros(len(waits.kind))
+    energy = _energies(world, device, kind, finish - start, amount)
+    transfer = (kind == DOWNLOAD) | (kind == UPLOAD)
+    made = {
+        "device": pa.array(device.astype(np.int64)),
+        "round": pa.array(_joined(columns.round, waits.round, np.int64)[order], mask=(kind == IDLE) | (kind == OFFLINE)),
+        "kind": _names(kind, KINDS),
+        "start": pa.array(start),
+        "end": pa.array(finish),
+        "arrival": _nullable(np.append(columns.arrival, nothing + np.nan)[order]),
+        "bytes": pa.array(np.where(transfer, amount, 0).astype(np.int64)),
+        "payload_bytes": pa.array(_joined(columns.payload_bytes, nothing, np.int64)[order]),
+        "macs": pa.array(np.where(transfer, 0.0, amount)),
+        "energy": _nullable(energy),
+        "outcome": _names(_joined(columns.outcome, nothing + DONE, np.int8)[order], OUTCOMES),
+    }
+    return pa.table(made, schema=ACTIVITIES)
 
 
-def _energy(activity: Activity, traits: Traits) -> float | None:
-    seconds, network = activity.end - activity.start, traits.network
-    match activity.kind:
-        case "train" | "evaluate":
-            return compute_energy(traits.device.power, seconds)
-        case "stall" | "idle":
-            return waiting_energy(traits.device.power, seconds)
-        case "download":
-            return transfer_energy(activity.bytes, network.energy_down) or 0.0
-        case "upload":
-            return transfer_energy(activity.bytes, network.energy_up) or 0.0
-        case "offline":
-            return 0.0
+def _joined(first: NDArray[Any], second: NDArray[Any], dtype: type) -> NDArray[Any]:
+    result = np.empty(len(first) + len(second), dtype)
+    result[: len(first)], result[len(first) :] = first, second
+    return result
+
+
+def _names(codes: NDArray[np.int8], names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names)).cast(pa.string())
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))
+
+
+def _listed(world: World, reached: NDArray[np.int32], *, included: bool) -> Sequence[int]:
+    """The numbers of the devices that tables list, ascending: of a large fleet those that a message reached; `included`: only who takes part."""
+    if len(world.participants) > LISTED_WHOLE:
+        return [int(number) for number in np.unique(reached)]
+    return [participant.traits.number for participant in (world.included if included else world.participants)]
+
+
+def _energies(world: World, device: NDArray[np.int32], kind: NDArray[np.int8], seconds: Floats, size: Floats) -> Floats:
+    """Joules of activities, each array (activities,); nan where they are not known. All devices of a group cost the same."""
+    groups = world.blueprint.fleet.groups
+    of_group = np.searchsorted([group.first for group in groups], device, "right") - 1
+    result = np.zeros(len(device))
+    for place, group in enumerate(groups):
+        for code in (DOWNLOAD, EVALUATE, IDLE, STALL, TRAIN, UPLOAD):
+            rows = np.flatnonzero((of_group == place) & (kind == code))
+            result[rows] = _energy(code, group, seconds[rows], size[rows])
+    return result
+
+
+def _energy(kind: int, group: GroupMembers, seconds: Floats, size: Floats) -> Floats | float:
+    power, network = group.device.power, group.network
+    if kind in (DOWNLOAD, UPLOAD):
+        joules = transfer_energy(size, network.energy_down if kind == DOWNLOAD else network.energy_up)
+        return 0.0 if joules is None else joules
+    joules = compute_energy(power, seconds) if kind in (TRAIN, EVALUATE) else waiting_energy(power, seconds)
+    return np.nan if joules is None else joules
 
 
 def rounds_table(world: World, trace: Trace, versions: Sequence[Version], activities: pa.Table) -> pa.Table:
     """One row per version of the global model."""
     times = np.asarray([version.virtual_time for version in versions])
-    fleet = {participant.traits.number: participant.traits for participant in world.participants}
-    energy = cumulative_energy(activities, times) - [_set_off(trace, fleet, version) for version in versions]
+    energy = cumulative_energy(activities, times) - _set_off(world, trace, versions)
     return pa.table(
         {
             "round": [version.round for version in versions],
@@ -104,46 +150,68 @@ def labels_table(versions: Sequence[Version]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LABELS)
 
 
-def _set_off(trace: Trace, fleet: Mapping[int, Traits], version: Version) -> float:
-    """Joules of what a version set off and what was over at once, over links that take no time."""
-    later = (trace.activities[index] for index in range(version.begun, len(trace.activities)))
-    at_once = takewhile(lambda activity: activity.start <= version.virtual_time, later)
-    return sum(_energy(activity, fleet[activity.device]) or 0.0 for activity in at_once if activity.end <= version.virtual_time)
-
-
-def devices_table(world: World, activities: pa.Table) -> pa.Table:
-    """One row per device of the fleet."""
-    sums = _sums(activities.select(["device", "round", "kind", "start", "end", "energy", "outcome"]).to_pylist())
-    rows = [_device_row(world, participant, sums.get(participant.traits.number, _Sums())) for participant in world.participants]
-    return pa.Table.from_pylist(rows, schema=DEVICES)
-
-
-@dataclass
-class _Sums:
-    """One device's activities added up."""
-
-    rounds: set[int] = field(default_factory=set)
-    stall: float = 0.0
-    idle: float = 0.0
-    energy: float | None = 0.0
-
-
-def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[int, _Sums]:
-    result: dict[int, _Sums] = {}
-    for row in rows:
-        sums = result.setdefault(row["device"], _Sums())
-        seconds = row["end"] - row["start"]
-        sums.stall += seconds * (row["kind"] == "stall")
-        sums.idle += seconds * (row["kind"] == "idle")
-        sums.energy = None if sums.energy is None or row["energy"] is None else sums.energy + row["energy"]
-        if row["kind"] == "train" and row["outcome"] == "done":
-            sums.rounds.add(row["round"])
+def _set_off(world: World, trace: Trace, versions: Sequence[Version]) -> list[float]:
+    """Joules of what each version set off and what was over at once, over links that take no time."""
+    columns = trace.columns()
+    result = []
+    for version in versions:
+        until = int(np.searchsorted(columns.start, version.virtual_time, "right"))
+        later = slice(version.begun, max(version.begun, until))
+        rows = np.arange(later.start, later.stop)[columns.end[later] <= version.virtual_time]
+        seconds = columns.end[rows] - columns.start[rows]
+        joules = _energies(world, columns.device[rows], columns.kind[rows], seconds, columns.amount[rows])
+        result.append(sum(np.nan_to_num(joules, nan=0.0).tolist()))
     return result
 
 
-def _device_row(world: World, participant: Participant, sums: _Sums) -> dict[str, Any]:
+def devices_table(world: World, activities: pa.Table) -> pa.Table:
+    """One row per device of the fleet; of a fleet above LISTED_WHOLE, per device that a message reached."""
+    device = np.asarray(activities["device"].to_numpy(), dtype=np.int64)
+    listed = np.array(_listed(world, device.astype(np.int32), included=False), dtype=np.int64)
+    sums = _sums(activities, np.searchsorted(listed, device), len(listed))
+    rows = [_device_row(world, world.participants[number], sums, place) for place, number in enumerate(listed.tolist())]
+    return pa.Table.from_pylist(rows, schema=DEVICES)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Every device's activities added up, each array (devices,); energy is nan where it is not known."""
+
+    rounds: Integers
+    stall: Floats
+    idle: Floats
+    energy: Floats
+
+
+def _sums(activities: pa.Table, place: Integers, devices: int) -> _Sums:
+    """`place` says whose each activity is."""
+    kind = _codes(activities["kind"], KINDS)
+    seconds = np.asarray(activities["end"].to_numpy() - activities["start"].to_numpy())
+
+    def added(chosen: NDArray[np.bool_]) -> Floats:
+        return np.bincount(place[chosen], weights=seconds[chosen], minlength=devices).astype(np.float64)
+
+    trained = (kind == TRAIN) & (_codes(activities["outcome"], OUTCOMES) == DONE)
+    rounds = activities["round"].fill_null(-1).to_numpy()[trained]
+    pairs = np.unique(np.stack([place[trained], rounds]), axis=1)
+    return _Sums(
+        rounds=np.bincount(pairs[0], minlength=devices),
+        stall=added(kind == STALL),
+        idle=added(kind == IDLE),
+        energy=np.bincount(place, weights=floats(activities, "energy"), minlength=devices).astype(np.float64),
+    )
+
+
+def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int8]:
+    """The place of every name in `names`."""
+    encoded = column.combine_chunks().dictionary_encode()
+    places = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int8)
+    return np.asarray(places[encoded.indices.to_numpy()], dtype=np.int8)
+
+
+def _device_row(world: World, participant: Participant, sums: _Sums, place: int) -> dict[str, Any]:
     traits = participant.traits
-    trained = ("downgraded" if participant.downgraded else "trained") if sums.rounds else "unused"
+    trained = ("downgraded" if participant.downgraded else "trained") if sums.rounds[place] else "unused"
     return {
         "device": traits.number,
         "group": traits.group,
@@ -156,10 +224,10 @@ def _device_row(world: World, participant: Participant, sums: _Sums) -> dict[str
         "memory_budget": int(traits.device.memory),
         "peak_memory": participant.ledger.total_bytes,
         "status": trained if participant.fits else "excluded",
-        "rounds": len(sums.rounds),
-        "stall_time": sums.stall,
-        "idle_time": sums.idle,
-        "energy": sums.energy if traits.device.power is not None else None,
+        "rounds": int(sums.rounds[place]),
+        "stall_time": float(sums.stall[place]),
+        "idle_time": float(sums.idle[place]),
+        "energy": None if traits.device.power is None or np.isnan(sums.energy[place]) else float(sums.energy[place]),
     }
 
 

@@ -6,20 +6,28 @@ with powers in watts, times in seconds and e in joules per byte; t_wait is all t
 included, whose radio is in e. A term that is not known makes the sum unknown: None, never 0.
 """
 
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
 from fedtiny.fleet.device import Power
 
+Quantity = TypeVar("Quantity", float, NDArray[np.float64])
+"""One amount, or an array of them."""
 
-def compute_energy(power: Power | None, seconds: float) -> float | None:
+
+def compute_energy(power: Power | None, seconds: Quantity) -> Quantity | None:
     """Joules of computing for so many seconds; None where the device's power is not known."""
     return None if power is None else power.active * seconds
 
 
-def waiting_energy(power: Power | None, seconds: float) -> float | None:
+def waiting_energy(power: Power | None, seconds: Quantity) -> Quantity | None:
     """Joules of being on without computing for so many seconds; None where the device's power is not known."""
     return None if power is None else power.idle * seconds
 
 
-def transfer_energy(size: float, joules_per_byte: float | None) -> float | None:
+def transfer_energy(size: Quantity, joules_per_byte: float | None) -> Quantity | None:
     """Joules of moving `size` bytes over the device's link in one direction; None where the cost of a byte is not known."""
     return None if joules_per_byte is None else size * joules_per_byte
 

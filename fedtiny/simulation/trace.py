@@ -5,17 +5,33 @@ activities, so a new metric needs no new run.
 
 An activity of a link spans its occupancy, ``bytes / bandwidth``; ``arrival`` is when the message is there, latency
 included. An activity of the processor spans the work. Activities of one resource never overlap.
+
+A run of a million messages has millions of activities, so they are kept as columns of 50 bytes a row and not as objects:
+whoever asks for one gets an `Activity` made for him.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import Any, Final, Literal, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed"]
-Interval = tuple[float, float]
 
-PROCESSOR_KINDS = ("train", "evaluate")
+KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "stall", "train", "upload")
+"""What the codes of kinds stand for: alphabetical, so that codes sort as names do."""
+DOWNLOAD, EVALUATE, IDLE, OFFLINE, STALL, TRAIN, UPLOAD = range(len(KINDS))
+KIND_CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KINDS)}
+
+OUTCOMES: Final[tuple[Outcome, ...]] = ("done", "cancelled", "lost", "late", "failed")
+"""What the codes of outcomes stand for."""
+DONE, CANCELLED, LOST, LATE, FAILED = range(len(OUTCOMES))
+UNDER_WAY: Final = len(OUTCOMES)
+"""The outcome of an activity that has not ended."""
 
 
 @dataclass(slots=True)
@@ -37,111 +53,195 @@ class Activity:
     outcome: Outcome = "done"
 
 
-@dataclass
+@dataclass(frozen=True)
+class Columns:
+    """Activities as arrays, a row for each, in the order in which they began; each array (activities,).
+
+    `kind` and `outcome` are places in KINDS and OUTCOMES; `arrival` is nan where nothing arrives; `amount` is the bytes of a
+    transfer and the multiply-accumulates of work. They are views: a trace takes no more while they are in use.
+    """
+
+    device: NDArray[np.int32]
+    round: NDArray[np.int32]
+    kind: NDArray[np.int8]
+    outcome: NDArray[np.int8]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    arrival: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    payload_bytes: NDArray[np.int64]
+
+
+class Asked:
+    """(device, round, time) of every message the server pushed, in the order of pushing."""
+
+    __slots__ = ("device", "round", "time")
+
+    def __init__(self, rows: Iterable[tuple[int, int, float]] = ()) -> None:
+        self.device, self.round, self.time = array("i"), array("i"), array("d")
+        for row in rows:
+            self.append(row)
+
+    def append(self, row: tuple[int, int, float]) -> None:
+        """Notes that a device was asked for a round at a time (s)."""
+        device, number, time = row
+        self.device.append(device)
+        self.round.append(number)
+        self.time.append(time)
+
+    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+        """Devices, rounds and times (s), each (messages,), as views: no more is noted while they are in use."""
+        return _view(self.device, np.int32), _view(self.round, np.int32), _view(self.time, np.float64)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __iter__(self) -> Iterator[tuple[int, int, float]]:
+        return zip(self.device, self.round, self.time, strict=True)
+
+
 class Trace:
     """All activities of a run in the order in which they began, and who was asked for what, when."""
 
-    activities: list[Activity] = field(default_factory=list)
-    asked: list[tuple[int, int, float]] = field(default_factory=list)
-    """(device, round, time) of every message the server pushed."""
-    bytes_up: int = 0
-    """Bytes of the uploads that have ended so far."""
-    bytes_down: int = 0
-    """Bytes of the downloads that have ended so far."""
-    _open: dict[int, Activity] = field(default_factory=dict)
+    __slots__ = ("_amount", "_arrival", "_device", "_end", "_kind", "_outcome", "_payload", "_round", "_start", "asked", "bytes_down", "bytes_up")
 
-    def begin(self, activity: Activity) -> Activity:
-        """Records an activity that starts now; `finish` or `cut` ends it."""
-        self.activities.append(activity)
-        self._open[id(activity)] = activity
-        return activity
+    def __init__(self, asked: Iterable[tuple[int, int, float]] = ()) -> None:
+        self.asked = Asked(asked)
+        self.bytes_up = 0
+        """Bytes of the uploads that have ended so far."""
+        self.bytes_down = 0
+        """Bytes of the downloads that have ended so far."""
+        self._device, self._round, self._payload = array("i"), array("i"), array("q")
+        self._kind, self._outcome = array("b"), array("b")
+        self._start, self._end, self._arrival, self._amount = array("d"), array("d"), array("d"), array("d")
 
-    def finish(self, activity: Activity, end: float, outcome: Outcome = "done") -> None:
-        """Ends an activity."""
-        activity.end, activity.outcome = end, outcome
-        del self._open[id(activity)]
-        self.bytes_up += activity.bytes if activity.kind == "upload" else 0
-        self.bytes_down += activity.bytes if activity.kind == "download" else 0
+    def begin(self, device: int, number: int, kind: int, start: float, end: float, amount: float = 0.0, payload: int = 0) -> int:
+        """Records an activity that starts now and is planned to end at `end`, and gives its row; `finish` or `cut` ends it.
+
+        `number` is its round, `amount` and `payload` as in `Columns`.
+        """
+        self._device.append(device)
+        self._round.append(number)
+        self._kind.append(kind)
+        self._outcome.append(UNDER_WAY)
+        self._start.append(start)
+        self._end.append(end)
+        self._arrival.append(nan)
+        self._amount.append(amount)
+        self._payload.append(payload)
+        return len(self._payload) - 1
+
+    def finish(self, row: int, outcome: int) -> None:
+        """The activity ends as planned."""
+        self._outcome[row] = outcome
+        kind = self._kind[row]
+        if kind == DOWNLOAD:
+            self.bytes_down += int(self._amount[row])
+        elif kind == UPLOAD:
+            self.bytes_up += int(self._amount[row])
+
+    def arrive(self, row: int, now: float) -> None:
+        """The message of a transfer that has ended is there (s)."""
+        self._arrival[row] = now
+
+    def conclude(self, row: int, outcome: int) -> None:
+        """What became of an activity that has ended."""
+        self._outcome[row] = outcome
+
+    def record(self, activity: Activity) -> None:
+        """Adds an activity that has ended."""
+        work = activity.kind not in ("download", "upload")
+        amount = activity.macs if work else activity.bytes
+        span = (activity.start, activity.end, amount, activity.payload_bytes)
+        row = self.begin(activity.device, activity.round, KIND_CODES[activity.kind], *span)
+        self.finish(row, OUTCOMES.index(activity.outcome))
+        self.arrive(row, nan if activity.arrival is None else activity.arrival)
+
+    @property
+    def begun(self) -> int:
+        """How many activities have begun so far."""
+        return len(self._payload)
+
+    @property
+    def activities(self) -> "Activities":
+        """The activities as objects, made when they are asked for."""
+        return Activities(self)
+
+    def activity(self, row: int) -> Activity:
+        """One activity, as it is now."""
+        kind, outcome, amount, arrival = KINDS[self._kind[row]], self._outcome[row], self._amount[row], self._arrival[row]
+        transfer = kind in ("download", "upload")
+        return Activity(
+            device=self._device[row],
+            round=self._round[row],
+            kind=kind,
+            start=self._start[row],
+            end=self._end[row],
+            arrival=None if isnan(arrival) else arrival,
+            bytes=int(amount) if transfer else 0,
+            payload_bytes=self._payload[row],
+            macs=0.0 if transfer else amount,
+            outcome="done" if outcome == UNDER_WAY else OUTCOMES[outcome],
+        )
+
+    def columns(self) -> Columns:
+        """All activities as arrays that share the trace's memory."""
+        return Columns(
+            device=_view(self._device, np.int32),
+            round=_view(self._round, np.int32),
+            kind=_view(self._kind, np.int8),
+            outcome=_view(self._outcome, np.int8),
+            start=_view(self._start, np.float64),
+            end=_view(self._end, np.float64),
+            arrival=_view(self._arrival, np.float64),
+            amount=_view(self._amount, np.float64),
+            payload_bytes=_view(self._payload, np.int64),
+        )
 
     def cut(self, now: float) -> None:
         """The run ends: what still goes on is cancelled now, pro rata, and messages under way never arrive."""
-        for activity in self._open.values():
-            planned = activity.end
-            share = (now - activity.start) / (planned - activity.start) if planned > now else 1.0
-            activity.end, activity.outcome, activity.macs = now, "cancelled", activity.macs * share
-            activity.bytes, activity.payload_bytes = int(activity.bytes * share), int(activity.payload_bytes * share)
-        self._open.clear()
-        for activity in self.activities:
-            if activity.kind in ("download", "upload") and activity.outcome == "done" and activity.arrival is None:
-                activity.outcome = "cancelled"
+        columns = self.columns()
+        for row in np.flatnonzero(columns.outcome == UNDER_WAY).tolist():
+            self._cancel(row, now)
+        transfer = (columns.kind == DOWNLOAD) | (columns.kind == UPLOAD)
+        columns.outcome[transfer & (columns.outcome == DONE) & np.isnan(columns.arrival)] = CANCELLED
+
+    def _cancel(self, row: int, now: float) -> None:
+        start, planned, amount = self._start[row], self._end[row], self._amount[row]
+        share = (now - start) / (planned - start) if planned > now else 1.0
+        transfer = self._kind[row] in (DOWNLOAD, UPLOAD)
+        self._end[row], self._outcome[row] = now, CANCELLED
+        self._amount[row] = int(int(amount) * share) if transfer else amount * share
+        self._payload[row] = int(self._payload[row] * share)
 
 
-def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The union of intervals, as disjoint intervals in ascending order; empty ones vanish."""
-    result: list[Interval] = []
-    for start, end in sorted(interval for interval in intervals if interval[1] > interval[0]):
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(end, result[-1][1]))
-        else:
-            result.append((start, end))
-    return result
+class Activities(Sequence[Activity]):
+    """The activities of a trace, each made when it is asked for."""
+
+    __slots__ = ("_trace",)
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __len__(self) -> int:
+        return self._trace.begun
+
+    @overload
+    def __getitem__(self, place: int) -> Activity: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Activity]: ...
+
+    def __getitem__(self, place: int | slice) -> Activity | list[Activity]:
+        """The activity that began at this place; of a slice, a list."""
+        rows = range(len(self))[place]
+        return [self._trace.activity(row) for row in rows] if isinstance(rows, range) else self._trace.activity(rows)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Iterable) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-def without(whole: Sequence[Interval], taken: Sequence[Interval]) -> list[Interval]:
-    """The parts of `whole` that `taken` leaves free, in one pass; both disjoint and ascending."""
-    result: list[Interval] = []
-    position = 0
-    for begin, end in whole:
-        while position and taken[position - 1][1] > begin:
-            position -= 1
-        while position < len(taken) and taken[position][1] <= begin:
-            position += 1
-        start, look = begin, position
-        while look < len(taken) and taken[look][0] < end:
-            if taken[look][0] > start:
-                result.append((start, taken[look][0]))
-            start = max(start, taken[look][1])
-            look += 1
-        position = look
-        if start < end:
-            result.append((start, end))
-    return result
-
-
-def waiting(trace: Trace, versions: Mapping[int, float], devices: Iterable[int], end: float) -> list[Activity]:
-    """Stalls and idle times of the processors, from 0 to `end` (s), for every device given.
-
-    A device is enrolled from the first message of a round to it until that round's version of the model exists
-    (`versions`: round -> time), or the run ends. Its processor stalls while it is enrolled and free, and idles while it
-    is not enrolled.
-    """
-    enrolled: dict[int, dict[int, float]] = {}
-    for device, round_number, time in trace.asked:
-        enrolled.setdefault(device, {}).setdefault(round_number, time)
-    busy: dict[int, list[Interval]] = {}
-    rounds: dict[int, list[tuple[float, int]]] = {}
-    for activity in trace.activities:
-        if activity.kind in PROCESSOR_KINDS:
-            busy.setdefault(activity.device, []).append((activity.start, activity.end))
-            rounds.setdefault(activity.device, []).append((activity.start, activity.round))
-    result: list[Activity] = []
-    for device in devices:
-        asked = enrolled.get(device, {})
-        in_cohort = merged((start, min(versions.get(number, end), end)) for number, start in asked.items())
-        work = merged(busy.get(device, []))
-        work_rounds = rounds.get(device) or [(0.0, min(asked, default=0))]
-        result += _waits(device, "stall", without(in_cohort, work), work_rounds)
-        result += _waits(device, "idle", without(without([(0.0, end)], in_cohort), work), work_rounds)
-    return result
-
-
-def _waits(device: int, kind: Kind, intervals: Sequence[Interval], work: Sequence[tuple[float, int]]) -> list[Activity]:
-    """One activity per interval; its round is that of the work, as (start, round), that comes next, or of the last work."""
-    result: list[Activity] = []
-    position = 0
-    for start, end in intervals:
-        while position < len(work) and work[position][0] < end:
-            position += 1
-        number = work[min(position, len(work) - 1)][1]
-        result.append(Activity(device=device, round=number, kind=kind, start=start, end=end))
-    return result
+def _view(values: "array[Any]", dtype: Any) -> NDArray[Any]:
+    return cast(NDArray[Any], np.frombuffer(values, dtype=dtype)) if len(values) else np.zeros(0, dtype)

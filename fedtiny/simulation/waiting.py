@@ -1,0 +1,149 @@
+"""What processors wait for: stalls and idle times, of all devices at once.
+
+A device is enrolled from the first message of a round to it until that round's version of the model exists, or the run ends. Its
+processor **stalls** while it is enrolled and free, and **idles** while it is not enrolled and free:
+
+    stall = enrolled - work          idle = [0, end] - enrolled - work
+
+Both are found in one sweep. Every start and end of being enrolled, of work and of the run is a point (device, time) that moves two
+counters; between neighbouring points of a device nothing changes, so the counters there say what the processor does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedtiny.simulation.trace import EVALUATE, IDLE, STALL, TRAIN, Asked, Columns, Trace
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Stalls and idle times as arrays (waits,): by device, and by time within a device; `kind` is STALL or IDLE.
+
+    The round of a wait is that of the work that comes next, or of the last work where none comes.
+    """
+
+    device: Integers
+    round: Integers
+    kind: NDArray[np.int8]
+    start: Floats
+    end: Floats
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """Spans of time (s) of devices, each array (spans,); the empty ones are left out."""
+
+    device: Integers
+    start: Floats
+    end: Floats
+
+
+def waiting(trace: Trace, versions: Mapping[int, float], devices: Integers, end: float) -> Waits:
+    """Stalls and idle times of the processors, from 0 to `end` (s), for every device given (ascending); of others nothing.
+
+    `versions` maps rounds to the time of their version (s).
+    """
+    columns = trace.columns()
+    work = np.flatnonzero(((columns.kind == TRAIN) | (columns.kind == EVALUATE)) & _among(columns.device, devices))
+    first = _first_asked(trace.asked, devices)
+    device, start, finish, kind = _swept(devices, end, _enrolled(first, versions, end), _busy(columns, work))
+    return Waits(device, _rounds(device, finish, columns, work, first), kind, start, finish)
+
+
+def _among(device: NDArray[np.int32], devices: Integers) -> NDArray[np.bool_]:
+    places = np.searchsorted(devices, device)
+    places[places == len(devices)] = 0
+    return np.asarray(devices[places] == device) if len(devices) else np.zeros(len(device), bool)
+
+
+@dataclass(frozen=True)
+class _FirstAsked:
+    """When a device was first asked for a round, by device and round."""
+
+    device: Integers
+    round: Integers
+    time: Floats
+
+
+def _first_asked(asked: Asked, devices: Integers) -> _FirstAsked:
+    device, number, time = asked.arrays()
+    order = np.lexsort((number, device))
+    order = order[_among(device[order], devices)]
+    device, number = device[order], number[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (device[1:] != device[:-1]) | (number[1:] != number[:-1])
+    return _FirstAsked(device[new].astype(np.int64), number[new].astype(np.int64), time[order[new]])
+
+
+def _enrolled(first: _FirstAsked, versions: Mapping[int, float], end: float) -> _Spans:
+    rounds = np.array(sorted(versions), dtype=np.int64)
+    times = np.array([versions[number] for number in rounds.tolist()] + [end], dtype=np.float64)
+    places = np.searchsorted(rounds, first.round)
+    known = places < len(rounds)
+    known[known] = rounds[places[known]] == first.round[known]
+    return _nonempty(first.device, first.time, np.minimum(times[np.where(known, places, len(rounds))], end))
+
+
+def _busy(columns: Columns, work: Integers) -> _Spans:
+    return _nonempty(columns.device[work].astype(np.int64), columns.start[work], columns.end[work])
+
+
+def _nonempty(device: Integers, start: Floats, end: Floats) -> _Spans:
+    kept = end > start
+    return _Spans(device[kept], start[kept], end[kept])
+
+
+def _swept(devices: Integers, end: float, enrolled: _Spans, busy: _Spans) -> tuple[Integers, Floats, Floats, NDArray[np.int8]]:
+    """Device, start, end and kind of every wait."""
+    run = _nonempty(devices, np.zeros(len(devices)), np.full(len(devices), end))
+    spans = (run, enrolled, busy)
+    device = np.concatenate([part for span in spans for part in (span.device, span.device)])
+    time = np.concatenate([part for span in spans for part in (span.start, span.end)])
+    order = np.lexsort((time, device))
+    device, time = device[order], time[order]
+    inside, taking_part, working = (_counter(spans, place, order) > 0 for place in range(3))
+    kind = np.where(working | ~(inside | taking_part), 0, np.where(taking_part, STALL, IDLE)).astype(np.int8)
+    # the last point of a device has nothing behind it, and neighbours of the same kind are one wait
+    lasts = np.flatnonzero(np.append(time[1:] > time[:-1], False))
+    device, kind, start, finish = device[lasts], kind[lasts], time[lasts], time[lasts + 1]
+    joins = np.zeros(len(lasts), bool)
+    joins[1:] = (device[1:] == device[:-1]) & (kind[1:] == kind[:-1]) & (start[1:] == finish[:-1])
+    firsts = np.flatnonzero(~joins)
+    ends = finish[np.append(firsts[1:], len(lasts)) - 1] if len(lasts) else finish
+    waits = kind[firsts] != 0
+    return device[firsts][waits], start[firsts][waits], ends[waits], kind[firsts][waits]
+
+
+def _counter(spans: tuple[_Spans, ...], place: int, order: Integers) -> NDArray[np.int32]:
+    """How many spans of one sort are under way behind each of the ordered points."""
+    moves = [np.full(len(span.device), sign if here == place else 0, np.int8) for here, span in enumerate(spans) for sign in (1, -1)]
+    return np.cumsum(np.concatenate(moves)[order], dtype=np.int32)
+
+
+def _rounds(device: Integers, finish: Floats, columns: Columns, work: Integers, first: _FirstAsked) -> Integers:
+    """The round of the first work of the same device that starts when the wait is over or later, else of its last, else the first asked for."""
+    by_device = work[np.argsort(columns.device[work], kind="stable")]
+    owner = columns.device[by_device]
+    begins, ends = np.searchsorted(owner, device, "left"), np.searchsorted(owner, device, "right")
+    everything = np.lexsort(
+        (
+            np.repeat(np.array([1, 0], np.int8), (len(by_device), len(device))),
+            np.concatenate([columns.start[by_device], finish]),
+            np.concatenate([owner, device]),
+        )
+    )
+    is_work = everything < len(by_device)
+    before = np.empty(len(device), np.int64)
+    before[everything[~is_work] - len(by_device)] = np.cumsum(is_work)[~is_work]
+    worked = ends > begins
+    asked_first = np.append(first.round, 0)[np.searchsorted(first.device, device)] if len(first.device) else np.zeros(len(device), np.int64)
+    asks = np.isin(device, first.device)
+    result = np.where(asks, asked_first, 0)
+    result[worked] = columns.round[by_device[np.minimum(before, ends - 1)[worked]]]
+    return np.asarray(result, dtype=np.int64)
