@@ -17,8 +17,8 @@ from fedtiny.device_classes import DeviceClass, TimedFleet
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.trace import DOWNLOAD, TRAIN, UPLOAD, Columns
 from fedtiny.timing_run import Progress, TimedRun, run_timing
-from fedtiny.trace_columns import DOWNLOAD, TRAIN, UPLOAD, Columns, trace_columns
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
 def plan(scenario: Scenario, *, allow_code: bool = False, progress: Progress | None = None) -> Plan:
     """Plans a scenario; raises what `timing_run.run_timing` raises."""
     run = run_timing(scenario, allow_code=allow_code, progress=progress)
-    columns = trace_columns(run.trace)
+    columns = run.trace.columns()
     times = [version.virtual_time for version in run.versions]
     spans = np.diff(times)
     last = run.versions[-1]
@@ -155,7 +155,7 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
         return np.bincount(place[chosen], weights=(values * share)[chosen], minlength=len(classes))
 
     busy = per_class(TRAIN, length)
-    down, up = per_class(DOWNLOAD, columns.bytes.astype(float)), per_class(UPLOAD, columns.bytes.astype(float))
+    down, up = per_class(DOWNLOAD, columns.amount), per_class(UPLOAD, columns.amount)
     total = 0.0
     for item, working, received, sent in zip(classes, busy.tolist(), down.tolist(), up.tolist(), strict=True):
         power, network = item.one.traits.device.power, item.one.traits.network

@@ -12,15 +12,14 @@ A device that computes while messages travel is thus bound by its processor: the
 the strategy's timeout did, the whole span is `timeout`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.simulation.trace import merged, without
+from fedtiny.simulation.trace import DOWNLOAD, TRAIN, UPLOAD, Columns
 from fedtiny.timing_run import TimedRun
-from fedtiny.trace_columns import DOWNLOAD, TRAIN, UPLOAD, Columns
 
 Cause = Literal["compute", "upload", "download", "latency", "stall", "timeout"]
 CAUSES: Final[tuple[Cause, ...]] = ("compute", "upload", "download", "latency", "stall", "timeout")
@@ -67,10 +66,18 @@ def _shared_out(columns: Columns, rows: NDArray[np.int64], span: Span, round_tri
         ("download", columns.start[rows[kinds == DOWNLOAD]], columns.end[rows[kinds == DOWNLOAD]]),
         ("latency", columns.end[rows[transfers]], until[transfers]),
     ):
-        after = without(left, merged(zip(starts.tolist(), ends.tolist(), strict=True)))
+        after = _uncovered(left, zip(starts.tolist(), ends.tolist(), strict=True))
         seconds[cause] = _length(left) - _length(after)
         left = after
     return {**seconds, "stall": _length(left)}  # type: ignore[dict-item]
+
+
+def _uncovered(spans: list[Span], taken: Iterable[Span]) -> list[Span]:
+    """What of these spans is not taken."""
+    for start, end in taken:
+        cut = [part for first, last in spans for part in ((first, min(last, start)), (max(first, end), last))]
+        spans = [(first, last) for first, last in cut if last > first]
+    return spans
 
 
 def _length(spans: Sequence[Span]) -> float:

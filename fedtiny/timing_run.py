@@ -4,11 +4,13 @@ The strategy's timing half runs on an Exchange; what a client does with an instr
 the plan. What comes of it are the activities of the run with learning, up to the same round.
 """
 
+import gc
 import random
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
+from typing import Final
 
 from fedtiny.device_classes import DeviceClass, Enrolled, TimedFleet, timed_fleet
 from fedtiny.errors import ScenarioError
@@ -21,7 +23,8 @@ from fedtiny.strategies.message_forms import Forms
 from fedtiny.strategies.timing import Foresee, Terms
 from fedtiny.strategies.timings import timing_of
 
-ENDLESS = 2**31
+ENDLESS: Final = 2**31
+_YOUNG: Final = 200_000
 
 Progress = Callable[[int, float], None]
 """(round done, virtual seconds) -> None."""
@@ -82,11 +85,22 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         forms=forms,
         on_version=lambda number: _note(run, exchange, number, progress),
     )
-    with suppress(TimeIsUp):
+    with suppress(TimeIsUp), _rare_collection():
         timing.run(scenario.strategy, exchange, terms)
     run.end = exchange.now
     run.trace.cut(run.end)
     return run
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Looks for cyclic garbage rarely: ten thousand messages under way are many objects to look through, and no garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(_YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _check(scenario: Scenario) -> None:
@@ -107,9 +121,7 @@ def _check(scenario: Scenario) -> None:
 def _note(run: TimedRun, exchange: Exchange, number: int, progress: Progress | None) -> None:
     participation = exchange.close_round(number) if number else Participation(0, 0)
     trace = run.trace
-    version = TimedVersion(
-        number, exchange.now, participation, trace.bytes_up, trace.bytes_down, len(trace.activities), exchange.last_arrival
-    )
+    version = TimedVersion(number, exchange.now, participation, trace.bytes_up, trace.bytes_down, trace.begun, exchange.last_arrival)
     run.versions.append(version)
     if progress is not None:
         progress(number, exchange.now)

@@ -202,18 +202,26 @@ class Exchange:
     def _run_until(self, deadline: float) -> None:
         """Lets virtual time pass until nothing is missing or the deadline (s)."""
         end = min(deadline, self._horizon)
-        environment = self.environment
+        if math.isinf(end):
+            self._run_until_all()
+            return
+        peek, step = self.environment.peek, self.environment.step
         while self._missing:
-            upcoming = environment.peek()
-            if upcoming > end:
+            if peek() > end:
                 self._jump(end)
                 self.last_arrival = None
                 if deadline > self._horizon:
                     raise TimeIsUp
                 return
-            if math.isinf(upcoming):
-                raise SimulationError(f"{self._missing} replies are awaited and nothing is scheduled that could bring them")
-            environment.step()
+            step()
+
+    def _run_until_all(self) -> None:
+        step = self.environment.step
+        try:
+            while self._missing:
+                step()
+        except simpy.core.EmptySchedule:
+            raise SimulationError(f"{self._missing} replies are awaited and nothing is scheduled that could bring them") from None
 
     def _jump(self, time: float) -> None:
         # a timeout that is made and consumed at once leaves nothing in the queue

@@ -21,7 +21,6 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "participation",
         "device_classes",
         "timing_run",
-        "trace_columns",
         "round_bottleneck",
         "plan",
         "preparation",
