@@ -34,7 +34,7 @@ def test_a_part_is_described_with_type_default_and_meaning_of_every_key():
         "type": "'carry' or 'drop'",
         "required": False,
         "default": "carry",
-        "description": DGA.model_fields["late"].description,
+        "description": "What becomes of a contribution that comes after the timeout: added to the next average, or dropped.",
     }
 
 
