@@ -1,10 +1,17 @@
 """From a trace to tables, by hand: what two devices did in ten seconds, what it cost, and to which version it is counted."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fedtiny.federation.grid import Participation
 from fedtiny.preparation import prepare
+from fedtiny import recording
 from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.trace import Activity, Trace
@@ -42,7 +49,7 @@ def recorded(*activities, asked=()):
     """A trace of finished activities; `asked` holds (device, round, time)."""
     trace = Trace(asked=list(asked))
     for activity in activities:
-        trace.finish(trace.begin(activity), activity.end, activity.outcome)
+        trace.record(activity)
     return trace
 
 
@@ -195,3 +202,74 @@ def test_the_summary_adds_the_lost_mass():
     summary = summary_of(rounds, devices_table(one, table), 0.7, 2.5)
     assert (summary["lost_mass"], summary["accuracy"], summary["time_to_target"], summary["participants"]) == (2.5, 0.75, 9.0, 1)
     assert np.isfinite(summary["loss"])
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The plain twin of the tables."""
+    spec = importlib.util.spec_from_file_location("plain_recording", Path(__file__).with_name("plain_recording.py"))
+    module = sys.modules["plain_recording"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def mixed_world():
+    """Devices of known and unknown power, with and without the joules of a byte, one of which does not take part."""
+    return world(
+        ({"power": POWER}, RADIO), ({"power": POWER}, {}), ({}, RADIO), ({"memory": "100 B"}, {}), ({"power": POWER}, RADIO),
+        on_out_of_memory="exclude",
+    )  # fmt: skip
+
+
+@st.composite
+def traces(draw, devices):
+    """A trace of devices that do one thing after another, and the times of versions."""
+    trace, rows = Trace(), []
+    for device in devices:
+        time = 0.0
+        for number in range(1, draw(st.integers(0, 4)) + 1):
+            time += draw(st.sampled_from((0, 0.5, 1, 2.3)))
+            rows.append((time, "ask", device, number, 0.0, 0, "done"))
+            for kind in draw(st.lists(st.sampled_from(("download", "train", "evaluate", "upload")), max_size=4)):
+                seconds, amount = draw(st.sampled_from((0.0, 0.7, 1.0, 3.1))), draw(st.integers(0, 9))
+                outcome = draw(st.sampled_from(("done", "done", "cancelled", "late", "lost", "failed")))
+                rows.append((time, kind, device, number, seconds, amount, outcome))
+                time += seconds
+    for time, kind, device, number, seconds, amount, outcome in sorted(rows, key=lambda row: row[0]):
+        if kind == "ask":
+            trace.asked.append((device, number, time))
+        elif kind in ("download", "upload"):
+            arrival = time + seconds + 0.1 if outcome == "done" else None
+            trace.record(Activity(device, number, kind, time, time + seconds, arrival, amount, amount // 2, outcome=outcome))
+        else:
+            trace.record(Activity(device, number, kind, time, time + seconds, macs=amount / 3, outcome=outcome))
+    times = sorted(draw(st.lists(st.sampled_from((0.0, 0.5, 1.7, 3.0, 5.6, 9.0)), min_size=1, max_size=5)))
+    return trace, times
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), known=st.booleans())
+def test_tables_of_arrays_are_those_made_one_activity_at_a_time(plain, mixed_world, data, known):
+    trace, times = data.draw(traces((0, 1, 4) if known else (0, 1, 2, 4)))
+    versions = [version(number, time, begun=sum(item.start < time for item in trace.activities)) for number, time in enumerate(times)]
+    end = max([*(activity.end for activity in trace.activities), 1.0])
+    of_round = {item.round: item.virtual_time for item in versions}
+    table, slow = (made(mixed_world, trace, of_round, end) for made in (activities_table, plain.activities_table))
+    assert table.equals(slow)
+    assert devices_table(mixed_world, table).equals(plain.devices_table(mixed_world, slow))
+    energy = rounds_table(mixed_world, trace, versions, table)["energy"]
+    assert energy.to_pylist() == plain.energy_column(mixed_world, trace, versions, slow)
+
+
+def test_of_a_large_fleet_only_those_whom_a_message_reached_are_listed(monkeypatch):
+    monkeypatch.setattr(recording, "LISTED_WHOLE", 2)
+    three = world(({"power": POWER}, {}), ({"power": POWER}, {}), ({"power": POWER}, {}))
+    table = activities_table(three, one_round(device=1), {1: 9.0}, 10.0)
+    assert set(table["device"].to_pylist()) == {1}
+    (row,) = devices_table(three, table).to_pylist()
+    assert (row["device"], row["rounds"], row["stall_time"], row["idle_time"]) == (1, 1, 5.0, 1.0)
+    assert rounds_table(three, one_round(device=1), [version(0, 0.0), version(1, 10.0, begun=3)], table)["energy"].to_pylist() == [
+        0.0,
+        26.0,
+    ]

@@ -103,7 +103,20 @@ class Asked:
 class Trace:
     """All activities of a run in the order in which they began, and who was asked for what, when."""
 
-    __slots__ = ("_amount", "_arrival", "_device", "_end", "_kind", "_outcome", "_payload", "_round", "_start", "asked", "bytes_down", "bytes_up")
+    __slots__ = (
+        "_amount",
+        "_arrival",
+        "_device",
+        "_end",
+        "_kind",
+        "_outcome",
+        "_payload",
+        "_round",
+        "_start",
+        "asked",
+        "bytes_down",
+        "bytes_up",
+    )
 
     def __init__(self, asked: Iterable[tuple[int, int, float]] = ()) -> None:
         self.asked = Asked(asked)

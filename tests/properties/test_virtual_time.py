@@ -1,6 +1,8 @@
 """What must hold of virtual time for every device, network and load."""
 
+import functools
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.fleet.network import CustomNetwork
 from fedtiny.randomness import Streams
 from fedtiny.scenario.files import load_scenario
-from fedtiny.simulation.device import Execution, SimulatedDevice, Work
+from fedtiny.simulation.device import Execution, SimulatedDevice
 from fedtiny.simulation.trace import Trace
 
 # a busy machine is slow, which says nothing about what is tested
@@ -50,7 +52,8 @@ def simulate(bursts, runtime, network, downlink, uplink):
             delivered[number] = environment.now
             return True
 
-        return Work(number, size, 0, lambda: True, lambda: Execution(seconds, seconds, reply, 0), deliver)
+        begin = functools.partial(Execution, seconds, seconds, reply, 0)
+        return SimpleNamespace(round=number, bytes=size, payload_bytes=0, begin=begin, deliver=deliver)
 
     numbers = itertools.count()
     for gap, messages in bursts:

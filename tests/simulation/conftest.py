@@ -1,7 +1,11 @@
 """One simulated device on a bench: messages go in, and what it did comes out."""
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +17,17 @@ from fedtiny.fleet.network import CustomNetwork
 from fedtiny.randomness import Streams
 from fedtiny.simulation.device import Execution, SimulatedDevice, Work
 from fedtiny.simulation.trace import Activity, Trace
+
+
+@dataclass(frozen=True)
+class BenchWork:
+    """A message whose fate is given: what the work takes (None: not wanted), and whether its reply is awaited."""
+
+    round: int
+    bytes: int
+    payload_bytes: int
+    begin: Callable[[], Execution | None]
+    deliver: Callable[[], bool]
 
 
 @dataclass
@@ -29,7 +44,9 @@ class Bench:
         """A message with `round` = number; `wanted` and `awaited` say whether it is worked on and its reply still awaited."""
         wanted, awaited = options.pop("wanted", lambda: True), options.pop("awaited", True)
 
-        def execute() -> Execution:
+        def begin() -> Execution | None:
+            if not wanted():
+                return None
             self.executed.append(number)
             return Execution(seconds, 10 * seconds, reply, reply // 2, **options)
 
@@ -37,7 +54,7 @@ class Bench:
             self.delivered.append((number, self.environment.now))
             return awaited
 
-        return Work(number, size, size // 2, wanted, execute, deliver)
+        return BenchWork(number, size, size // 2, begin, deliver)
 
     def send(self, *burst: Work, at: float | None = None) -> None:
         """Sends a burst, now or after letting the clock come to `at`."""
@@ -65,3 +82,15 @@ def bench(*, runtime: str = "overlapping", seed: int = 0, **network: Any) -> Ben
 def make_bench() -> Callable[..., Bench]:
     """Makes a bench; keywords are those of a custom network, `runtime` and `seed`."""
     return bench
+
+
+@pytest.fixture(scope="session")
+def plain() -> ModuleType:
+    """The plain twin of simulation/device.py."""
+    path = Path(__file__).with_name("plain_device.py")
+    spec = importlib.util.spec_from_file_location("plain_device", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["plain_device"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
