@@ -38,7 +38,7 @@ def round_causes(run: TimedRun, columns: Columns) -> list[tuple[int | None, dict
             result.append((None, {"timeout": span[1] - span[0]}))
         else:
             round_trip = 2 * run.fleet.traits(version.last_device).network.latency
-            result.append((version.last_device, _shared_out(columns, of_device[version.last_device], span, round_trip)))
+            result.append((version.last_device, shared_out(columns, of_device[version.last_device], span, round_trip)))
     return result
 
 
@@ -51,7 +51,8 @@ def _rows_by_device(columns: Columns, devices: Sequence[int]) -> dict[int, NDArr
     return dict(zip(devices, np.split(ordered, cuts[1:]) if len(devices) else [], strict=True))
 
 
-def _shared_out(columns: Columns, rows: NDArray[np.int64], span: Span, round_trip: float) -> dict[Cause, float]:
+def shared_out(columns: Columns, rows: NDArray[np.int64], span: Span, round_trip: float) -> dict[Cause, float]:
+    """Seconds of a span by cause, from one device's rows; what it lost is sent again a round trip (s) later."""
     lost = np.isnan(columns.arrival[rows])
     until = np.where(lost, columns.end[rows] + round_trip, columns.arrival[rows])
     until = np.where(columns.kind[rows] == TRAIN, columns.end[rows], until)
