@@ -76,7 +76,7 @@ def activities_table(world: World, trace: Trace, versions: Mapping[int, float], 
 
 
 def _joined(first: NDArray[Any], second: NDArray[Any], dtype: type) -> NDArray[Any]:
-    result = np.empty(len(first) + len(second), dtype)
+    result: NDArray[Any] = np.empty(len(first) + len(second), dtype)
     result[: len(first)], result[len(first) :] = first, second
     return result
 
@@ -90,7 +90,7 @@ def _nullable(values: Floats) -> pa.Array:
 
 
 def _listed(world: World, reached: NDArray[np.int32], *, included: bool) -> Sequence[int]:
-    """The numbers of the devices that tables list, ascending: of a large fleet those that a message reached; `included`: only who takes part."""
+    """The devices that tables list, ascending: of a large fleet those that a message reached; `included`: only who takes part."""
     if len(world.participants) > LISTED_WHOLE:
         return [int(number) for number in np.unique(reached)]
     return [participant.traits.number for participant in (world.included if included else world.participants)]

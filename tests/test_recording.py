@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedtiny import recording
 from fedtiny.federation.grid import Participation
 from fedtiny.preparation import prepare
-from fedtiny import recording
 from fedtiny.recording import Version, activities_table, devices_table, rounds_table, summary_of
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.trace import Activity, Trace

@@ -127,7 +127,7 @@ def _counter(spans: tuple[_Spans, ...], place: int, order: Integers) -> NDArray[
 
 
 def _rounds(device: Integers, finish: Floats, columns: Columns, work: Integers, first: _FirstAsked) -> Integers:
-    """The round of the first work of the same device that starts when the wait is over or later, else of its last, else the first asked for."""
+    """The round of the device's first work that starts when the wait is over or later, else of its last, else the first asked for."""
     by_device = work[np.argsort(columns.device[work], kind="stable")]
     owner = columns.device[by_device]
     begins, ends = np.searchsorted(owner, device, "left"), np.searchsorted(owner, device, "right")
