@@ -13,10 +13,11 @@ import textwrap
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 
 class Part(BaseModel):
@@ -24,27 +25,35 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="strings")
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The JSON schema, each key described by the docstring below its field."""
-        schema = handler(core_schema)
-        properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, text in _field_docstrings(cls).items():
-            if name in properties and cls.model_fields[name].description is None:
-                properties[name]["description"] = text
-        return schema
-
     def to_plain(self) -> dict[str, Any]:
         """The part as YAML can say it: dicts, lists, texts and numbers, quantities with their units."""
         return self.model_dump(mode="json", by_alias=True)
 
 
+def described_schema(part: type[Part]) -> dict[str, Any]:
+    """The JSON schema of a part, each key described by the docstring below its field.
+
+    Pydantic's own `use_attribute_docstrings` reads every source file when the classes are made, and `model_json_schema()` is asked for
+    whenever a scenario is read: a tenth of a second of each run, for texts that only people want.
+    """
+    return part.model_json_schema(schema_generator=DescribedSchema)
+
+
+class DescribedSchema(GenerateJsonSchema):
+    """Makes JSON schemas whose keys are described; for pydantic's `schema_generator`."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """The schema of one class with its descriptions; pydantic asks for it."""
+        found, part = GenerateJsonSchema.model_schema(self, schema), cast(type[Part], schema["cls"])
+        for name, text in _field_docstrings(part).items():
+            if name in found.get("properties", {}) and part.model_fields[name].description is None:
+                found["properties"][name]["description"] = text
+        return found
+
+
 @cache
 def _field_docstrings(part: type[Part]) -> dict[str, str]:
-    """What stands below each field of a part's class and of those it is derived from, by name; nothing where there is no source.
-
-    Pydantic's own `use_attribute_docstrings` reads every source file when the classes are made: a tenth of a second of each run.
-    """
+    """What stands below each field of a part's class and of those it is derived from, by name; nothing where there is no source."""
     found: dict[str, str] = {}
     for base in reversed(part.__mro__):
         if issubclass(base, Part):

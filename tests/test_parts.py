@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from fedtiny.parts import Part
+from fedtiny.parts import Part, described_schema
 
 Metres = Annotated[float, WithJsonSchema({"type": "string", "description": "a length with its unit"})]
 
@@ -33,7 +33,7 @@ class NamedBox(Box):
 
 
 def descriptions(part, name):
-    schema = part.model_json_schema()
+    schema = described_schema(part)
     properties = schema["$defs"][name]["properties"] if "$defs" in schema and name in schema["$defs"] else schema["properties"]
     return {key: value.get("description") for key, value in properties.items()}
 

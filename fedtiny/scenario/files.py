@@ -22,10 +22,10 @@ from fedtiny.datasets.text import corpus_digest, corpus_files
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
 from fedtiny.models.base import IMAGENET
 from fedtiny.models.given_network import given_network
-from fedtiny.parts import Part
+from fedtiny.parts import DescribedSchema, Part
 from fedtiny.scenario.allowed import keys_at, with_kinds
 from fedtiny.scenario.problems import Problem, problems_of
-from fedtiny.scenario.reference import scenario_schema
+from fedtiny.scenario.reference import keys_schema, scenario_schema
 from fedtiny.scenario.schema import Scenario
 from fedtiny.scenario.tree import MOST_BYTES, KeyPath, SourceMap, Tree, dump_tree, parse_tree
 
@@ -72,7 +72,7 @@ def read_tree(path: str | Path) -> Tree:
         raise ScenarioError(
             f"{path}:1: a scenario is a mapping of keys and values, such as 'name: mine', found {type(tree.plain).__name__}"
         )
-    return Tree(with_kinds(scenario_schema(), tree.plain), tree.sources)
+    return Tree(with_kinds(keys_schema(), tree.plain), tree.sources)
 
 
 def parse_override(text: str, option: str = "--set") -> Override:
@@ -107,7 +107,7 @@ def override(tree: Tree, overrides: Iterable[Override]) -> Tree:
     """The tree with values replaced, in order; kinds that stand alone become parts."""
     for one in overrides:
         tree = tree.replaced(one.path, one.value, one.place)
-        tree = Tree(with_kinds(scenario_schema(), tree.plain), tree.sources)
+        tree = Tree(with_kinds(keys_schema(), tree.plain), tree.sources)
     return tree
 
 
@@ -117,13 +117,13 @@ def read_part(text: str, family: Any, place: str) -> Any:
     Raises ScenarioError, with `place` in its message.
     """
     adapter: TypeAdapter[Any] = TypeAdapter(family)
-    schema = adapter.json_schema()
     tree = parse_tree(text, place, lines=False)
-    plain = with_kinds(schema, tree.plain)
+    plain = with_kinds(adapter.json_schema(), tree.plain)
     try:
         return adapter.validate_python(plain)
     except ValidationError as error:
-        raise _scenario_error(problems_of(error, plain, schema), tree.sources) from None
+        described = adapter.json_schema(schema_generator=DescribedSchema)
+        raise _scenario_error(problems_of(error, plain, described), tree.sources) from None
 
 
 def to_scenario(tree: Tree, folder: Path) -> Scenario:

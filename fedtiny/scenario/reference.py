@@ -4,7 +4,7 @@ from functools import cache
 from inspect import cleandoc
 from typing import Any
 
-from fedtiny.parts import Part
+from fedtiny.parts import Part, described_schema
 from fedtiny.scenario.allowed import type_name
 from fedtiny.scenario.schema import Scenario
 
@@ -12,7 +12,13 @@ from fedtiny.scenario.schema import Scenario
 @cache
 def scenario_schema() -> dict[str, Any]:
     """The JSON schema of a scenario, with the description and default of every key."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described_schema(Scenario)}
+
+
+@cache
+def keys_schema() -> dict[str, Any]:
+    """The same without descriptions, which reading a scenario does not need: see `described_schema`."""
+    return Scenario.model_json_schema()
 
 
 def editor_schema() -> dict[str, Any]:
@@ -39,7 +45,7 @@ def kind_of(part: type[Part]) -> str:
 
 def describe_part(part: type[Part]) -> dict[str, Any]:
     """What the catalog shows of a part: its kind, what it is, and its keys with type, default and description."""
-    schema = part.model_json_schema()
+    schema = described_schema(part)
     keys = {
         name: {
             "type": type_name(schema, field),

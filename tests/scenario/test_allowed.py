@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, Strict
 
-from fedtiny.parts import Part
+from fedtiny.parts import Part, described_schema
 from fedtiny.scenario.allowed import keys_at, kinds_at, nearest, type_name, with_kinds
 from fedtiny.units import Seconds
 
@@ -40,7 +40,7 @@ class Home(Part):
 
 Dog.model_rebuild()
 Home.model_rebuild()
-SCHEMA = Home.model_json_schema()
+SCHEMA = described_schema(Home)
 
 
 def test_keys_are_those_of_the_kind_that_is_there():

@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from fedtiny.parts import Part
+from fedtiny.parts import Part, described_schema
 from fedtiny.scenario.catalog import PART_FAMILIES
 from fedtiny.scenario.choices import FAMILIES
 from fedtiny.scenario.reference import kind_of, scenario_schema
@@ -25,7 +25,7 @@ def test_no_two_parts_of_a_family_have_the_same_kind(family):
 def test_a_part_says_what_it_is_and_what_its_keys_are(family, part):
     assert issubclass(part, Part)
     assert part.__doc__
-    properties = part.model_json_schema()["properties"]
+    properties = described_schema(part)["properties"]
     assert [name for name, key in properties.items() if name != "kind" and not key.get("description")] == []
 
 

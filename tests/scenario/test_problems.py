@@ -3,7 +3,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, Strict, ValidationError, model_validator
 
-from fedtiny.parts import Part
+from fedtiny.parts import Part, described_schema
 from fedtiny.scenario.problems import problems_of, shown
 from fedtiny.units import Bytes
 
@@ -34,7 +34,7 @@ class Group(Part):
         return self
 
 
-SCHEMA = Group.model_json_schema()
+SCHEMA = described_schema(Group)
 GOOD = {"count": 1, "device": "x"}
 
 
