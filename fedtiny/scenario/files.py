@@ -211,7 +211,7 @@ def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values with absolute file names, and what the files are, where the part has a key for it."""
     for part, key, digest in _FILES:
         below = plain.get(part)
-        allowed = keys_at(scenario_schema(), plain, (part,))
+        allowed = keys_at(keys_schema(), plain, (part,))
         if isinstance(below, dict) and isinstance(below.get(key), str) and (key, below[key]) not in _NO_FILES and key in allowed:
             file = (folder / Path(below[key]).expanduser()).resolve()
             several = below.get("kind") == "text"
