@@ -3,7 +3,7 @@
 import numpy as np
 
 import fedtiny
-from fedtiny.round_bottleneck import shared_out, round_causes
+from fedtiny.round_bottleneck import round_causes, shared_out
 from fedtiny.simulation.trace import Activity, Trace
 from fedtiny.timing_run import run_timing
 
