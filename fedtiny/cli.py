@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import click
 import typer
 
-from fedtiny.command_options import AllowCode, AsJson, Out, Quiet, Resume, ScenarioFile, Seed, Sets, overrides
+from fedtiny.command_options import AllowCode, AsJson, Out, Quiet, RayAddress, Resume, ScenarioFile, Seed, Sets, overrides
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
@@ -60,6 +60,11 @@ def run(
     seed: Seed = None,
     resume: Resume = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run of another scenario in the folder.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train clients; no byte depends on it.")] = 1,
+    ray: RayAddress = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep finished work there (up to 4 GB) and find it again.", show_default=False)
+    ] = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -67,11 +72,13 @@ def run(
     from fedtiny.scenario.files import explained, load_with_source
     from fedtiny.sweeps.rows import summary_row
     from fedtiny.sweeps.run_folder import run_into
+    from fedtiny.sweeps.ways import way_of_training
 
     loaded, sources = load_with_source(scenario, overrides(sets, seed))
     folder = out or _RUNS / loaded.name
     with explained(sources), run_progress(quiet) as progress:
-        result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code)
+        training = way_of_training(workers, ray, journal, allow_code=allow_code)
+        result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code, training=training)
     # matplotlib is imported behind the run: a newcomer sees the first round half a second earlier
     from fedtiny.reports.page import write_report
 
@@ -92,6 +99,11 @@ def sweep(
     axis: Annotated[list[str] | None, typer.Option(metavar="KEY=v1,v2,...", help="A YAML list; repeatable.", show_default=False)] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
+    ray: RayAddress = None,
+    journal_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bound of the training that cells share: '4 GB' if left out, 0 for none.")
+    ] = None,
+    keep_journal: Annotated[bool, typer.Option("--keep-journal", help="Keep it when the sweep is done.")] = False,
     sets: Sets = None,
     out: Out = None,
     resume: Resume = False,
@@ -102,15 +114,17 @@ def sweep(
     from fedtiny.reports.page import write_sweep_report
     from fedtiny.scenario.files import override, read_tree
     from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
-    from fedtiny.sweeps.local import default_workers, processes
     from fedtiny.sweeps.rows import cell_rows
     from fedtiny.sweeps.sweep import run_sweep
+    from fedtiny.sweeps.ways import executor_of, journal_options
 
     base, axes = split_sweep(override(read_tree(scenario), overrides(sets, None)))
     crossed = cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
     folder = out or _RUNS / crossed.name
-    with sweep_progress(quiet, len(crossed.cells)) as tell, processes(workers or default_workers(len(crossed.cells))) as executor:
-        result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell)
+    folder = folder if ray is None else folder.absolute()
+    options = journal_options(journal_size, keep_journal)
+    with sweep_progress(quiet, len(crossed.cells)) as tell, executor_of(len(crossed.cells), folder, workers, ray) as executor:
+        result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell, journal=options)
     report = write_sweep_report(folder)
     if not quiet:
         print_table(crossed.name, cell_rows(result))
