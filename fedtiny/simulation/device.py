@@ -16,17 +16,15 @@ against a device written so.
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-import numpy as np
 import simpy
-from simpy.events import NORMAL, URGENT
 
 from fedtiny.fleet.fleet import Traits
-from fedtiny.fleet.network import NetworkProfile
 from fedtiny.randomness import Streams
+from fedtiny.simulation.agenda import Agenda, Stage, agenda_of
 from fedtiny.simulation.trace import DONE, DOWNLOAD, FAILED, KIND_CODES, LATE, LOST, UPLOAD, Kind, Trace
 
 
@@ -59,49 +57,53 @@ class Work(Protocol):
 class Turns:
     """Something that serves one journey at a time, in the order in which they asked."""
 
-    __slots__ = ("_waiting", "taken")
+    __slots__ = ("_agenda", "_taken", "_waiting")
 
-    def __init__(self) -> None:
-        self.taken = False
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._taken = False
         self._waiting: deque[tuple[Journey, Stage]] | None = None
 
-    def ask(self, journey: "Journey", stage: "Stage") -> None:
+    def ask(self, journey: "Journey", stage: Stage) -> None:
         """Lets the journey go on with this stage as soon as it is its turn."""
-        if not self.taken and not self._waiting:
-            self.taken = True
-            journey.next(stage, 0.0)
+        if not self._taken and not self._waiting:
+            self._taken = True
+            self._agenda.now(journey, stage)
             return
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append((journey, stage))
         # a turn that was given back at this instant goes to whoever waits first, before it is passed on
-        self._pass_on()
+        self.pass_on()
 
-    def give_back(self, environment: simpy.Environment) -> None:
+    def give_back(self) -> None:
         """The journey whose turn it was has finished here."""
-        self.taken = False
+        self._taken = False
         if self._waiting:
-            environment.timeout(0.0).callbacks.append(self._pass_on)
+            self._agenda.now(self, _PASS_ON)
 
-    def _pass_on(self, _: object = None) -> None:
-        if self._waiting and not self.taken:
-            self.taken = True
+    def pass_on(self) -> None:
+        """Gives the turn, if it is free, to whoever waits first."""
+        if self._waiting and not self._taken:
+            self._taken = True
             journey, stage = self._waiting.popleft()
-            journey.next(stage, 0.0)
+            self._agenda.now(journey, stage)
 
 
 class Link:
     """One direction of a device's connection; bytes per second, seconds."""
 
-    __slots__ = ("_losses", "_noise", "_passed", "_sent", "_waiting", "bandwidth", "network", "turns")
+    __slots__ = ("_agenda", "_losses", "_noise", "_passed", "_sent", "_waiting", "bandwidth", "network", "turns")
 
-    def __init__(self, bandwidth: float, network: NetworkProfile, stream: Callable[[str], np.random.Generator]) -> None:
+    def __init__(self, agenda: Agenda, traits: Traits, bandwidth: float, streams: Streams, name: str) -> None:
+        network = traits.network
         self.bandwidth, self.network = bandwidth, network
-        self.turns = Turns()
-        self._noise = stream("jitter") if network.jitter else None
-        self._losses = stream("loss") if network.loss else None
+        self.turns, self._agenda = Turns(agenda), agenda
+        path = ("group", traits.group, "device", traits.index, name)
+        self._noise = streams.numpy(*path, "jitter") if network.jitter else None
+        self._losses = streams.numpy(*path, "loss") if network.loss else None
         self._sent = self._passed = 0
-        self._waiting: dict[int, Journey] = {}
+        self._waiting: dict[int, Journey] | None = None
 
     def draw_latency(self) -> float:
         """One way, in seconds: the profile's latency plus a normal jitter, never below 0."""
@@ -122,19 +124,21 @@ class Link:
         """Whether the message is there before one that was sent before it; `journey.arrive` is then called when it may arrive."""
         if ticket == self._passed:
             return False
+        if self._waiting is None:
+            self._waiting = {}
         self._waiting[ticket] = journey
         return True
 
-    def passed(self, ticket: int, environment: simpy.Environment) -> None:
+    def passed(self, ticket: int) -> None:
         """The message has arrived: the next one may."""
         if ticket + 1 == self._sent:
             self._passed = ticket + 1
         else:
-            environment.timeout(0.0).callbacks.append(self._let_pass)
+            self._agenda.apart(self._let_pass)
 
     def _let_pass(self, _: simpy.Event) -> None:
         self._passed += 1
-        journey = self._waiting.pop(self._passed, None)
+        journey = self._waiting.pop(self._passed, None) if self._waiting else None
         if journey is not None:
             journey.arrive()
 
@@ -142,22 +146,21 @@ class Link:
 class SimulatedDevice:
     """One device that receives work, does it and replies, in virtual time."""
 
-    __slots__ = ("downlink", "environment", "processor", "session", "trace", "traits", "uplink")
+    __slots__ = ("agenda", "downlink", "processor", "session", "trace", "traits", "uplink")
 
     def __init__(self, environment: simpy.Environment, traits: Traits, streams: Streams, trace: Trace) -> None:
-        self.environment, self.traits, self.trace = environment, traits, trace
-        path = ("group", traits.group, "device", traits.index)
-        network = traits.network
-        self.downlink = Link(network.downlink, network, lambda name: streams.numpy(*path, "downlink", name))
-        self.uplink = Link(network.uplink, network, lambda name: streams.numpy(*path, "uplink", name))
-        self.processor = Turns()
-        self.session = None if traits.device.runtime == "overlapping" else Turns()
+        self.traits, self.trace = traits, trace
+        agenda = self.agenda = agenda_of(environment)
+        self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink")
+        self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink")
+        self.processor = Turns(agenda)
+        self.session = None if traits.device.runtime == "overlapping" else Turns(agenda)
 
     def accept(self, burst: Sequence[Work]) -> None:
         """Starts the messages of one burst on their way, in order, with one latency draw for all of them."""
         latency = self.downlink.draw_latency()
         for work in burst:
-            Journey(self, work, latency)
+            self.agenda.first(Journey(self, work, latency), _SENT)
 
 
 class Journey(simpy.Event):
@@ -169,19 +172,13 @@ class Journey(simpy.Event):
 
     def __init__(self, device: SimulatedDevice, work: Work, latency: float) -> None:
         self.device, self.work = device, work
-        self.env = device.environment
+        self.agenda = device.agenda
+        self.env = self.agenda.environment
         self.latency = latency
         self.link, self.kind = device.downlink, DOWNLOAD
         self.ticket = self.link.ticket()
         self.size, self.payload = work.bytes, work.payload_bytes
         self.row = -1
-        self.callbacks = _SENT  # type: ignore[assignment]
-        self.env.schedule(self, URGENT)
-
-    def next(self, stage: "Stage", delay: float) -> None:
-        """Begins a stage so many seconds from now."""
-        self.callbacks = stage  # type: ignore[assignment]
-        self.env.schedule(self, NORMAL, delay)
 
     def sent(self) -> None:
         """The server has pushed the message."""
@@ -199,20 +196,20 @@ class Journey(simpy.Event):
         """The link begins with it."""
         size, link = self.size, self.link
         seconds = 0.0 if math.isinf(link.bandwidth) else size / link.bandwidth
-        start, device = float(self.env.now), self.device
+        start, device = self.env.now, self.device
         self.row = device.trace.begin(device.traits.number, self.work.round, self.kind, start, start + seconds, size, self.payload)
-        self.next(_TRANSFERRED, seconds)
+        self.agenda.after(seconds, self, _TRANSFERRED)
 
     def transferred(self) -> None:
         """The link has finished with it."""
         link, trace = self.link, self.device.trace
-        link.turns.give_back(self.env)
+        link.turns.give_back()
         if link.loses():
             trace.finish(self.row, LOST)
-            self.next(_LEAVE, 2 * link.network.latency)
+            self.agenda.after(2 * link.network.latency, self, _LEAVE)
         else:
             trace.finish(self.row, DONE)
-            self.next(_ARRIVE, self.latency)
+            self.agenda.after(self.latency, self, _ARRIVE)
 
     def come(self) -> None:
         """It is at the other end of the link, and arrives when all that were sent before it have."""
@@ -222,8 +219,8 @@ class Journey(simpy.Event):
     def arrive(self) -> None:
         """It is there: the device turns to the message, or the server is handed the reply."""
         device = self.device
-        device.trace.arrive(self.row, float(self.env.now))
-        self.link.passed(self.ticket, self.env)
+        device.trace.arrive(self.row, self.env.now)
+        self.link.passed(self.ticket)
         if self.kind == DOWNLOAD:
             device.processor.ask(self, _COMPUTE)
         else:
@@ -236,16 +233,16 @@ class Journey(simpy.Event):
         device, work = self.device, self.work
         execution = work.begin()
         if execution is None:
-            device.processor.give_back(self.env)
+            device.processor.give_back()
             device.trace.conclude(self.row, LATE)
             self._end()
             return
         self.size, self.payload = execution.reply_bytes, execution.reply_payload_bytes
         seconds, macs = execution.seconds, execution.macs
         if seconds > 0 or macs > 0:
-            start, kind = float(self.env.now), KIND_CODES[execution.kind]
+            start, kind = self.env.now, KIND_CODES[execution.kind]
             self.row = device.trace.begin(device.traits.number, work.round, kind, start, start + seconds, macs)
-            self.next(_FAILED if execution.failed else _COMPUTED, seconds)
+            self.agenda.after(seconds, self, _FAILED if execution.failed else _COMPUTED)
         else:
             self._reply()
 
@@ -261,7 +258,7 @@ class Journey(simpy.Event):
 
     def _reply(self) -> None:
         device = self.device
-        device.processor.give_back(self.env)
+        device.processor.give_back()
         self.link, self.kind = device.uplink, UPLOAD
         self.ticket = self.link.ticket()
         self.latency = self.link.draw_latency()
@@ -269,11 +266,8 @@ class Journey(simpy.Event):
 
     def _end(self) -> None:
         if self.device.session is not None:
-            self.device.session.give_back(self.env)
+            self.device.session.give_back()
 
-
-Stage = tuple[Callable[[Any], None]]
-"""What happens at an event, as SimPy calls it: with the event, which is the journey."""
 
 _SENT: Final[Stage] = (Journey.sent,)
 _LEAVE: Final[Stage] = (Journey.leave,)
@@ -283,3 +277,4 @@ _ARRIVE: Final[Stage] = (Journey.come,)
 _COMPUTE: Final[Stage] = (Journey.compute,)
 _COMPUTED: Final[Stage] = (Journey.computed,)
 _FAILED: Final[Stage] = (Journey.failed,)
+_PASS_ON: Final[Stage] = (Turns.pass_on,)
