@@ -1,8 +1,8 @@
 """All speed benchmarks in one run: `python benchmarks/speed/bench.py [--only a,b-bias,cold_start] [--blocks 5]`.
 
 Runners of a workload are measured in turns (turns.py); medians over the blocks are compared. Numbers go to docs/figures/benchmarks.json,
-tables and figures to docs/benchmarks.md. What `--only` leaves out keeps its numbers of the last time. Where .venv-peers is there (make
-bench-peers), pfl and Flower on Ray take part.
+tables and figures to docs/benchmarks.md; plan_scale.py in the folder above measures plans beside simpy_floor.py. What `--only` leaves
+out keeps its numbers of the last time. Where .venv-peers is there (make bench-peers), pfl and Flower on Ray take part.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from fedtiny.scenario.schema import Training
 
 _HERE: Final = Path(__file__).parent
 _PEERS: Final = _HERE.parents[1] / ".venv-peers" / "bin" / "python"
-_SINGLE: Final = ("message_cost", "cold_start", "run_memory", "latency_sweep")
+_SINGLE: Final = ("message_cost", "cold_start", "run_memory", "latency_sweep", "plan_scale")
 _WARM_UP: Final = 2
 _IDLE: Final = 0.9
 _SAME: Final = 1e-5

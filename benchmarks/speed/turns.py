@@ -93,5 +93,6 @@ def in_turns(commands: Mapping[str, Sequence[str]], blocks: int) -> dict[str, Ru
 
 
 def script(name: str) -> str:
-    """The path of a script in this folder."""
-    return str(Path(__file__).parent / name)
+    """The path of a script in this folder or, where it is not here, in the one above."""
+    here = Path(__file__).parent
+    return str(here / name if (here / name).exists() else here.parent / name)
