@@ -17,6 +17,7 @@ the authors' program (hyperconnect/TC-ResNet).
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -69,9 +70,17 @@ class KeywordNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (batch, classes) of inputs (batch, ..., steps), all axes between being features."""
-        features = self.blocks(self.first(inputs.flatten(1, -2)))
-        logits: Tensor = self.head(self.flatten(self.pool(features)))
-        return logits
+        for stage in self.stages():
+            inputs = stage(inputs)
+        return inputs
+
+    def stages(self) -> list[Callable[[Tensor], Tensor]]:
+        """What the network does to its inputs, one thing after the other."""
+        return [_as_series, self.first, self.blocks, self.pool, self.flatten, self.head]
+
+
+def _as_series(inputs: Tensor) -> Tensor:
+    return inputs.flatten(1, -2)
 
 
 class TemporalBlock(nn.Module):

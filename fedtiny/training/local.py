@@ -119,6 +119,11 @@ class FlatNetwork:
         parameter.grad = torch.zeros_like(parameter)
         self._parts.append(part)
 
+    @property
+    def is_real(self) -> bool:
+        """Whether gradients and weights are plain real numbers: neither scaled nor stored as integers."""
+        return self._factors is None and self.storage is None
+
     def require(self, names: frozenset[str]) -> None:
         """From now on gradients are computed for these tensors only; they are 0 for the rest of the vector."""
         for name, parameter in self._parameters.items():

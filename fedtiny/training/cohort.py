@@ -1,0 +1,273 @@
+"""Many clients in one pass: the local steps of a package of clients, side by side.
+
+The trainable values of all clients are the rows of one matrix, (clients, trainable elements), and their gradients those of another;
+every trainable tensor is a view (clients, *shape) into it. A batch of every client makes one big batch (clients * batch, ...), which
+runs through the network with its own layers where they are frozen and with those of client_layers.py where clients differ. The sum
+of the clients' mean losses has every client's own gradient as its gradient, since no client's values touch another's loss.
+
+Equal to one client at a time (`LocalLearner.do`) up to the order in which sums are formed; a test holds the two together.
+
+Clients that do not go together are trained in passes of their own: those with another number of steps, another part of a mixed
+fleet's vector, or batches of more than twice the size. Smaller batches are filled up with an example that counts nothing.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
+from fedtiny.training.client_layers import KINDS, ClientConvolution, client_layer
+from fedtiny.training.frozen_features import FrozenFeatures, Stage, stages_of
+from fedtiny.training.local import FlatNetwork, LocalLearner
+from fedtiny.training.local_work import LocalResult, LocalWork, Package
+from fedtiny.training.one_thread import one_thread
+from fedtiny.training.optimizer import SGD
+from fedtiny.training.stepper import stepper
+from fedtiny.updates.layout import TrainableTensor
+
+Learner = Callable[[int], LocalLearner]
+"""Finds a client's learner by its number."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One client of a pass."""
+
+    place: int
+    """Where in the package it stands."""
+    learner: LocalLearner
+    work: LocalWork
+
+    @property
+    def largest_batch(self) -> int:
+        """The most examples of one of its batches."""
+        return min(self.learner.batches.batch_size, self.learner.examples)
+
+    @property
+    def goes_with(self) -> Hashable:
+        """Equal for clients that can be trained in one pass."""
+        part = None if self.learner.part is None else id(self.learner.part)
+        return self.work.steps, self.work.rate, self.work.holds_last, part, (self.largest_batch - 1).bit_length()
+
+
+def can_be_vectorised(flat: FlatNetwork) -> bool:
+    """Whether every tensor that trains is one of a layer that has a form for many clients, and the loss is the usual one."""
+    network, names = flat.network, flat.layout.names
+    modules = dict(network.named_modules())
+    known = {name for name in names if isinstance(modules[name.rpartition(".")[0]], KINDS)}
+    shared = len(list(network.named_parameters(remove_duplicate=False))) != len(list(network.named_parameters()))
+    return known == set(names) and flat.own_loss is None and flat.is_real and not shared
+
+
+class CohortTrainer:
+    """Trains packages of clients that share a network, each in as few passes as their differences allow.
+
+    `features_bytes` bounds the memory for what frozen layers make of examples. Raises ValueError where the network has a trainable
+    layer that has no form for many clients (`can_be_vectorised`).
+    """
+
+    def __init__(self, flat: FlatNetwork, learner: Learner, features_bytes: int = 256_000_000) -> None:
+        if not can_be_vectorised(flat):
+            raise ValueError("a layer of this network that trains has no form for many clients")
+        self.flat, self.learner = flat, learner
+        self.values: dict[str, Tensor] = {}
+        network = self._with_client_layers(flat.network, "")
+        self.trunk, self.rest = _split(stages_of(network), flat.layout.names, network)
+        self.features = FrozenFeatures(self.trunk, features_bytes) if self.trunk else None
+
+    @one_thread()
+    def train(self, package: Package) -> list[LocalResult]:
+        """What the work of each client gives, in the order of the package."""
+        groups: dict[Hashable, list[Lane]] = {}
+        for place, (number, work) in enumerate(package):
+            lane = Lane(place, self.learner(number), work)
+            groups.setdefault(lane.goes_with, []).append(lane)
+        results: dict[int, LocalResult] = {}
+        for lanes in groups.values():
+            results |= dict(zip((lane.place for lane in lanes), self._train_together(lanes), strict=True))
+        return [results[place] for place in range(len(package))]
+
+    def _train_together(self, lanes: Sequence[Lane]) -> list[LocalResult]:
+        work, part = lanes[0].work, lanes[0].learner.part
+        matrix = _stacked([lane.work.weights for lane in lanes], self.flat.weights)
+        gradients = torch.zeros_like(matrix)
+        own = None if part is None else torch.from_numpy(part.positions).to(matrix.device)
+        joined = self._join(matrix, gradients, None if part is None else part.names)
+        batches = _Batches(lanes, self.flat.weights)
+        step_once = _stepper(lanes[0], matrix, gradients, own)
+        total, last, losses = torch.zeros_like(gradients), None, torch.zeros(work.steps, len(lanes), dtype=torch.float64)
+        for step in range(work.steps):
+            joined.spread(self.values)
+            losses[step] = self._backward(batches, step, joined)
+            if work.rate is not None:
+                total += gradients
+            if work.holds_last and step == work.steps - 1:
+                last = gradients
+            else:
+                step_once()
+        self.values.clear()
+        return _results(lanes, matrix, losses, total, last)
+
+    def _backward(self, batches: "_Batches", step: int, joined: "_Joined") -> Tensor:
+        """Puts the gradients of the step's batches into the matrix and returns the mean loss of each client, (clients,)."""
+        flow = batches.inputs(step) if self.features is None else self.features.of(batches.lanes, batches.chosen(step))
+        for stage in self.rest:
+            flow = stage(flow)
+        every = functional.cross_entropy(flow, batches.targets(step), reduction="none")
+        of_clients = (every.view(len(batches.lanes), -1) * batches.shares(step)).sum(1)
+        joined.keep(torch.autograd.grad(of_clients.sum(), joined.leaves, allow_unused=True))
+        return of_clients.detach()
+
+    def _join(self, matrix: Tensor, gradients: Tensor, names: frozenset[str] | None) -> "_Joined":
+        """Makes the matrix's columns the values of the layers."""
+        joined, position = _Joined(), 0
+        for tensor in self.flat.layout.tensors:
+            columns = slice(position, position + tensor.elements)
+            values = matrix[:, columns].unflatten(1, tensor.trained_shape).detach()
+            if names is None or tensor.name in names:
+                joined.leaves.append(values.requires_grad_())
+                joined.gradients.append(gradients[:, columns].unflatten(1, tensor.trained_shape))
+            if tensor.channels is None:
+                self.values[tensor.name] = values
+            else:
+                whole = self.flat.network.get_parameter(tensor.name).detach().expand(len(matrix), *tensor.shape)
+                joined.partial.append((tensor, values, whole, torch.tensor(tensor.channels, device=matrix.device)))
+            position = columns.stop
+        return joined
+
+    def _with_client_layers(self, module: nn.Module, path: str) -> nn.Module:
+        """The module with its layers that differ from client to client, or are worth preparing once, in their form for many clients."""
+        own = {_joined(path, name) for name, _ in module.named_parameters(recurse=False)}
+        differs = bool(own & self.flat.layout.names)
+        if differs or isinstance(module, WeightStandardizedConvolution):
+            return client_layer(module, path, self.values)
+        if not module._modules:
+            return module
+        twin = copy.copy(module)
+        twin.__dict__["_modules"] = OrderedDict(
+            (name, child if child is None else self._with_client_layers(child, _joined(path, name)))
+            for name, child in module._modules.items()
+        )
+        return twin
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+@dataclass
+class _Joined:
+    """The tensors of a pass and their places in the matrices."""
+
+    leaves: list[Tensor] = field(default_factory=list)
+    gradients: list[Tensor] = field(default_factory=list)
+    """Where the gradient of each leaf is kept: a view of the matrix of gradients."""
+    partial: list[tuple[TrainableTensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
+    """Of a tensor that trains in part: its values, the whole tensor for every client, and the channels."""
+
+    def spread(self, values: dict[str, Tensor]) -> None:
+        """Brings the tensors that train in part up to date."""
+        for tensor, own, whole, channels in self.partial:
+            values[tensor.name] = whole.index_copy(tensor.axis + 1, channels, own)
+
+    def keep(self, found: Sequence[Tensor | None]) -> None:
+        """Writes gradients to their places; None is a tensor that the loss does not depend on."""
+        there = [(place, gradient) for place, gradient in zip(self.gradients, found, strict=True) if gradient is not None]
+        torch._foreach_copy_([place for place, _ in there], [gradient for _, gradient in there])
+
+
+class _Batches:
+    """The batches of a pass, filled up to the size of the largest."""
+
+    def __init__(self, lanes: Sequence[Lane], like: Tensor) -> None:
+        self.lanes = lanes
+        steps, largest = lanes[0].work.steps, max(lane.largest_batch for lane in lanes)
+        self._chosen = np.zeros((steps, len(lanes), largest), dtype=np.int64)
+        shares = np.zeros((steps, len(lanes), largest))
+        for column, lane in enumerate(lanes):
+            batches, first = lane.learner.batches, lane.work.first_step
+            for step in range(steps):
+                batch = batches.batch(first + step)
+                self._chosen[step, column, : len(batch)] = batch
+                self._chosen[step, column, len(batch) :] = batch[0]
+                shares[step, column, : len(batch)] = 1.0 / len(batch)
+        self._examples = lanes[0].learner.examples_of_all
+        self._indices = torch.from_numpy(self._chosen).flatten(1)
+        self._shares = torch.from_numpy(shares).to(like)
+
+    def chosen(self, step: int) -> np.ndarray:
+        """Indices (clients, batch) into all examples."""
+        indices: np.ndarray = self._chosen[step]
+        return indices
+
+    def inputs(self, step: int) -> Tensor:
+        """(clients * batch, ...)."""
+        return self._examples.inputs.index_select(0, self._indices[step])
+
+    def targets(self, step: int) -> Tensor:
+        """(clients * batch, ...)."""
+        return self._examples.targets.index_select(0, self._indices[step])
+
+    def shares(self, step: int) -> Tensor:
+        """How much every example counts in its client's mean, (clients, batch)."""
+        return self._shares[step]
+
+
+def _stacked(vectors: Sequence[np.ndarray], like: Tensor) -> Tensor:
+    if all(vector is vectors[0] for vector in vectors):
+        return torch.from_numpy(vectors[0]).to(like).expand(len(vectors), -1).clone()
+    return torch.from_numpy(np.stack(vectors)).to(like)
+
+
+def _stepper(lane: Lane, matrix: Tensor, gradients: Tensor, own: Tensor | None) -> Callable[[], object]:
+    """What takes one step with what stands in `gradients`, for all rows; of the columns `own` alone, where they are given."""
+    optimizer = lane.learner.optimizer if lane.work.rate is None else SGD(learning_rate=lane.work.rate)
+    if own is None:
+        return stepper(optimizer, matrix, gradients)
+    mine, theirs = matrix[:, own], gradients[:, own]
+    inner = stepper(optimizer, mine, theirs)
+
+    def step() -> None:
+        theirs.copy_(gradients[:, own])
+        inner()
+        matrix[:, own] = mine
+
+    return step
+
+
+def _results(lanes: Sequence[Lane], matrix: Tensor, losses: Tensor, total: Tensor, last: Tensor | None) -> list[LocalResult]:
+    weights, means, sums = matrix.numpy(force=True), losses.numpy(), total.numpy(force=True)
+    held = None if last is None else last.numpy(force=True)
+    return [
+        LocalResult(
+            weights=weights[row],
+            losses=np.ascontiguousarray(means[:, row]),
+            gradient_sum=None if lane.work.rate is None else sums[row][lane.learner.own],
+            last_gradient=None if held is None else held[row][lane.learner.own],
+        )
+        for row, lane in enumerate(lanes)
+    ]
+
+
+def _split(stages: Sequence[Stage], names: frozenset[str], network: nn.Module) -> tuple[list[Stage], list[Stage]]:
+    """The stages before the first one that has a layer whose values differ, and the others."""
+    for place, stage in enumerate(stages):
+        if isinstance(stage, nn.Module) and any(_differs(module, names) for module in stage.modules()):
+            worth = any(isinstance(earlier, nn.Module) and _computes(earlier) for earlier in stages[:place])
+            return (list(stages[:place]), list(stages[place:])) if worth else ([], list(stages))
+    return [], list(stages)
+
+
+def _differs(module: nn.Module, names: frozenset[str]) -> bool:
+    path = getattr(module, "path", None)
+    return path is not None and any(name.rpartition(".")[0] == path for name in names)
+
+
+def _computes(stage: nn.Module) -> bool:
+    return any(isinstance(module, ClientConvolution) or any(True for _ in module.parameters()) for module in stage.modules())
