@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,8 +75,8 @@ def replace_file(path: Path, content: bytes) -> None:
             fresh.unlink(missing_ok=True)
 
 
-def replace_folder(place: Path, contents: Mapping[str, bytes], *, ours: Collection[str]) -> None:
-    """Put a folder with these files in the place of the one that is there.
+def replace_folder(place: Path, contents: Mapping[str, bytes | Iterable[bytes]], *, ours: Collection[str]) -> None:
+    """Put a folder with these files, each whole or in pieces, in the place of the one that is there.
 
     Entries of the old folder that are not `ours` (a user's own) are carried over. At every moment the path holds one whole
     folder or, between two renames, none. Raises FolderError if it cannot be written.
@@ -87,7 +87,8 @@ def replace_folder(place: Path, contents: Mapping[str, bytes], *, ours: Collecti
         try:
             fresh.mkdir(parents=True)
             for name, content in contents.items():
-                fresh.joinpath(name).write_bytes(content)
+                with fresh.joinpath(name).open("wb") as file:
+                    file.writelines([content] if isinstance(content, bytes) else content)
             _swap(fresh, target, ours)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

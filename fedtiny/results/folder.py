@@ -5,7 +5,7 @@ at any time, finds one whole run. What FedTiny did not write (a user's own notes
 same bytes in every file, but for the host's fields in run.json.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,11 +33,11 @@ def write_run(result: RunResult, folder: str | Path) -> Path:
     Raises FolderError if the path holds something that is not a run, or cannot be written.
     """
     _refuse_other(Path(folder))
-    contents = {
+    contents: dict[str, bytes | Iterable[bytes]] = {
         SCENARIO_FILE: result.scenario_yaml.encode(),
         **{f"{name}.parquet": table_bytes(getattr(result, name), schema) for name, schema in TABLES.items()},
         MODEL_FILE: tensors.save({name: np.array(array, order="C", copy=None) for name, array in result.model.items()}),
-        TIMELINE_FILE: chrome_trace(result.rounds, result.activities, result.devices).encode(),
+        TIMELINE_FILE: (text.encode() for text in chrome_trace(result.rounds, result.activities, result.devices)),
         RUN_FILE: json_text({"format": FORMAT, **{key: getattr(result, key) for key in RUN_KEYS}}).encode(),
     }
     replace_folder(Path(folder), contents, ours=WRITTEN)

@@ -24,10 +24,13 @@ _DETAILS: Final = ("bytes", "payload_bytes", "macs", "energy", "arrival")
 Event = dict[str, Any]
 
 
-def chrome_trace(rounds: pa.Table, activities: pa.Table, devices: pa.Table) -> str:
-    """The whole trace as JSON text; the same tables give the same text."""
-    events = (json.dumps(event, separators=(",", ":"), allow_nan=False) for event in _events(rounds, activities, devices))
-    return '{"displayTimeUnit":"ms","traceEvents":[\n' + ",\n".join(events) + "\n]}\n"
+def chrome_trace(rounds: pa.Table, activities: pa.Table, devices: pa.Table) -> Iterator[str]:
+    """The whole trace as JSON text, piece by piece, since it is longer than the tables; the same tables give the same text."""
+    before = '{"displayTimeUnit":"ms","traceEvents":[\n'
+    for event in _events(rounds, activities, devices):
+        yield before + json.dumps(event, separators=(",", ":"), allow_nan=False)
+        before = ",\n"
+    yield "\n]}\n"
 
 
 def _events(rounds: pa.Table, activities: pa.Table, devices: pa.Table) -> Iterator[Event]:

@@ -4,7 +4,7 @@ from fedtiny.results.timeline import chrome_trace
 
 
 def spans(run):
-    document = json.loads(chrome_trace(run.rounds, run.activities, run.devices))
+    document = json.loads("".join(chrome_trace(run.rounds, run.activities, run.devices)))
     return document, [event for event in document["traceEvents"] if event["ph"] == "X"]
 
 
@@ -33,10 +33,12 @@ def test_devices_are_processes_with_a_thread_for_each_resource(run):
 def test_an_outcome_that_is_not_done_is_told(run):
     rows = run.activities.to_pylist()
     rows[3]["outcome"] = "lost"
-    document = json.loads(chrome_trace(run.rounds, type(run.activities).from_pylist(rows, schema=run.activities.schema), run.devices))
+    activities = type(run.activities).from_pylist(rows, schema=run.activities.schema)
+    document = json.loads("".join(chrome_trace(run.rounds, activities, run.devices)))
     assert [event["args"].get("outcome") for event in document["traceEvents"] if event.get("cat") == "upload"] == ["lost"]
 
 
 def test_numbers_that_json_cannot_say_do_not_break_the_trace(run):
     rows = [{**row, "accuracy": float("nan")} for row in run.rounds.to_pylist()]
-    json.loads(chrome_trace(type(run.rounds).from_pylist(rows, schema=run.rounds.schema), run.activities, run.devices))
+    rounds = type(run.rounds).from_pylist(rows, schema=run.rounds.schema)
+    json.loads("".join(chrome_trace(rounds, run.activities, run.devices)))
