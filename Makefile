@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers bench bench-peers flower memory check clean constraints
+.PHONY: help setup run test promise papers bench bench-peers flower memory workers ray check clean constraints
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -63,6 +63,13 @@ flower: setup ## run the apps of clients/ on a real Flower SuperLink with two Su
 
 memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py
+
+workers: setup ## worker processes of a run, and two processes of a sweep (a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/sweeps/test_workers.py tests/sweeps/test_shared_training.py
+
+ray: setup ## install ray, and compare a real cluster of two nodes with one process (minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
+	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -m slow tests/sweeps/test_ray.py
 
 check: setup ## ruff, mypy --strict and the architecture tests
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ The cells of a sweep write their folders themselves: all nodes must see the swee
 Ray is an optional extra, imported here alone: `pip install 'fedtiny[ray]'`.
 """
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from fedtiny.world_identity import Identity, differing, world_identity
 
 _PACKAGES_PER_CPU: Final = 2
 _RETRIES: Final = 1
+_KNOCK_SECONDS: Final = 10
 
 
 def on_ray(address: str, *, allow_code: bool = False) -> TrainingOf:
@@ -75,8 +77,9 @@ def _connected(address: str) -> Iterator[Any]:
     except ModuleNotFoundError as error:
         raise InputError(f"--ray needs {error.name}, which is not installed: pip install 'fedtiny[ray]'") from None
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"there is no Ray cluster at {address} ({error}): start one with `ray start --head`, or leave out --ray"
         ) from error
@@ -84,6 +87,13 @@ def _connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at host:port, for which Ray alone would wait a minute and more."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _execute(ray: Any, submit: Callable[[Package], Any], most: int, packages: Sequence[Package]) -> list[list[LocalResult]]:
