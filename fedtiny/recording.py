@@ -50,34 +50,36 @@ class Version:
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:
     """All activities in the order of their start, waiting included; `versions` maps rounds to the time of their version."""
     listed = np.array(_listed(world, trace.asked.arrays()[0], included=True), dtype=np.int64)
-    waits = waiting(trace, versions, listed, end)
-    columns = trace.columns()
-    device, kind = _joined(columns.device, waits.device, np.int32), _joined(columns.kind, waits.kind, np.int8)
-    order = np.lexsort((kind, device, np.concatenate([columns.start, waits.start])))
-    device, kind = device[order], kind[order]
-    start, finish = np.concatenate([columns.start, waits.start])[order], np.concatenate([columns.end, waits.end])[order]
-    amount, nothing = np.append(columns.amount, np.zeros(len(waits.kind)))[order], np.zeros(len(waits.kind))
-    energy = _energies(world, device, kind, finish - start, amount)
-    transfer = (kind == DOWNLOAD) | (kind == UPLOAD)
+    waits, columns = waiting(trace, versions, listed, end), trace.columns()
+    order = np.lexsort((_joined(columns.kind, waits.kind), _joined(columns.device, waits.device), _joined(columns.start, waits.start)))
+
+    def sorted_(recorded: NDArray[Any], waited: NDArray[Any] | float) -> NDArray[Any]:
+        return _joined(recorded, np.broadcast_to(waited, len(waits.kind)))[order]
+
+    # one after the other, so that of a million messages only the table itself takes memory
+    kind = sorted_(columns.kind, waits.kind)
     made = {
-        "device": pa.array(device.astype(np.int64)),
-        "round": pa.array(_joined(columns.round, waits.round, np.int64)[order], mask=(kind == IDLE) | (kind == OFFLINE)),
+        "device": pa.array(sorted_(columns.device, waits.device).astype(np.int64)),
+        "round": pa.array(sorted_(columns.round, waits.round).astype(np.int64), mask=(kind == IDLE) | (kind == OFFLINE)),
         "kind": _names(kind, KINDS),
-        "start": pa.array(start),
-        "end": pa.array(finish),
-        "arrival": _nullable(np.append(columns.arrival, nothing + np.nan)[order]),
-        "bytes": pa.array(np.where(transfer, amount, 0).astype(np.int64)),
-        "payload_bytes": pa.array(_joined(columns.payload_bytes, nothing, np.int64)[order]),
-        "macs": pa.array(np.where(transfer, 0.0, amount)),
-        "energy": _nullable(energy),
-        "outcome": _names(_joined(columns.outcome, nothing + DONE, np.int8)[order], OUTCOMES),
+        "start": pa.array(sorted_(columns.start, waits.start)),
+        "end": pa.array(sorted_(columns.end, waits.end)),
+        "arrival": _nullable(sorted_(columns.arrival, np.nan)),
+        "payload_bytes": pa.array(sorted_(columns.payload_bytes, 0)),
+        "outcome": _names(sorted_(columns.outcome, DONE), OUTCOMES),
     }
-    return pa.table(made, schema=ACTIVITIES)
+    amount = sorted_(columns.amount, 0.0)
+    seconds = made["end"].to_numpy() - made["start"].to_numpy()
+    made["energy"] = _nullable(_energies(world, made["device"].to_numpy(), kind, seconds, amount))
+    transfer = (kind == DOWNLOAD) | (kind == UPLOAD)
+    made["bytes"] = pa.array(np.where(transfer, amount, 0).astype(np.int64))
+    made["macs"] = pa.array(np.where(transfer, 0.0, amount))
+    return pa.table([made[name] for name in ACTIVITIES.names], schema=ACTIVITIES)
 
 
-def _joined(first: NDArray[Any], second: NDArray[Any], dtype: type) -> NDArray[Any]:
-    result: NDArray[Any] = np.empty(len(first) + len(second), dtype)
-    result[: len(first)], result[len(first) :] = first, second
+def _joined(recorded: NDArray[Any], waited: NDArray[Any]) -> NDArray[Any]:
+    result: NDArray[Any] = np.empty(len(recorded) + len(waited), recorded.dtype)
+    result[: len(recorded)], result[len(recorded) :] = recorded, waited
     return result
 
 
@@ -96,7 +98,7 @@ def _listed(world: World, reached: NDArray[np.int32], *, included: bool) -> Sequ
     return [participant.traits.number for participant in (world.included if included else world.participants)]
 
 
-def _energies(world: World, device: NDArray[np.int32], kind: NDArray[np.int8], seconds: Floats, size: Floats) -> Floats:
+def _energies(world: World, device: NDArray[Any], kind: NDArray[np.int8], seconds: Floats, size: Floats) -> Floats:
     """Joules of activities, each array (activities,); nan where they are not known. All devices of a group cost the same."""
     groups = world.blueprint.fleet.groups
     of_group = np.searchsorted([group.first for group in groups], device, "right") - 1
@@ -169,8 +171,11 @@ def devices_table(world: World, activities: pa.Table) -> pa.Table:
     device = np.asarray(activities["device"].to_numpy(), dtype=np.int64)
     listed = np.array(_listed(world, device.astype(np.int32), included=False), dtype=np.int64)
     sums = _sums(activities, np.searchsorted(listed, device), len(listed))
-    rows = [_device_row(world, world.participants[number], sums, place) for place, number in enumerate(listed.tolist())]
-    return pa.Table.from_pylist(rows, schema=DEVICES)
+    columns: dict[str, list[Any]] = {name: [] for name in DEVICES.names}
+    for place, number in enumerate(listed.tolist()):
+        for name, value in _device_row(world, world.participants[number], sums, place).items():
+            columns[name].append(value)
+    return pa.table(columns, schema=DEVICES)
 
 
 @dataclass(frozen=True)
