@@ -30,7 +30,7 @@ def content() -> dict[str, Any]:
         "training": {"batch_size": 20, "local_steps": 10, "optimizer": {"kind": "sgd", "learning_rate": 0.05}},
         "strategy": {"kind": "fedavg"},
         "fleet": [{"count": 20, "device": "raspberry_pi_4", "network": "lte_static"}],
-        "stop": {"rounds": 200},
+        "stop": {"rounds": 60},
         "evaluation": {"every": 20},
     }
 
