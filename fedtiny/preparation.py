@@ -20,6 +20,7 @@ from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, publ
 from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
 from fedtiny.design.weight_codebook import compress_frozen_weights
+from fedtiny.errors import ScenarioError
 from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
@@ -28,6 +29,7 @@ from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
 from fedtiny.participation import Participant, assigned, decide, is_mixed, who_trains_what
 from fedtiny.scenario.schema import Scenario
+from fedtiny.training.cohort_rules import Cohort, can_be_vectorised, cohort_for
 from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
 from fedtiny.updates.layout import Layout, OwnElements, layout_of, own_elements, union
@@ -41,6 +43,8 @@ class World:
 
     blueprint: Blueprint
     flat: FlatNetwork
+    cohort: Cohort
+    """How clients are trained; the scenario in `blueprint` states it."""
     train: Examples
     test: Examples
     participants: list[Participant]
@@ -74,9 +78,12 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     if scenario.training.frozen_weights == "codebook":
         frozen = compress_frozen_weights(plans.network, plans.summary, layout.names, plans.streams)
         notes = (*notes, f"The weights of {len(frozen)} layers that nobody trains are kept in codebooks of 256 values.")
+    flat = FlatNetwork(plans.network, layout, _quantization(scenario.model) or DEFAULT)
+    cohort = _cohort(plans, participants, flat)
     return World(
-        blueprint=plans,
-        flat=FlatNetwork(plans.network, layout, _quantization(scenario.model) or DEFAULT),
+        blueprint=replace(plans, scenario=_stating(plans.scenario, cohort)),
+        flat=flat,
+        cohort=cohort,
         train=train,
         test=_examples(dataset.test_inputs, dataset.test_targets, dtype),
         participants=participants,
@@ -84,6 +91,25 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
         parts=parts,
         notes=(*notes, *_notes_on_integers(plans)),
     )
+
+
+def _cohort(plans: Blueprint, participants: list[Participant], flat: FlatNetwork) -> Cohort:
+    """How clients are trained: as the scenario states it, else by the fixed rule. Raises ScenarioError for what cannot be."""
+    wanted, own_code = plans.scenario.training.cohort, isinstance(plans.scenario.model, PythonNetwork | GivenNetwork)
+    if wanted is None:
+        sizes = [min(own.batches.batch_size, len(own.batches.indices)) for own in participants if own.fits]
+        return cohort_for(flat, plans.summary, max(sizes), own_code=own_code)
+    if wanted.execution == "vectorised" and (own_code or not can_be_vectorised(flat)):
+        raise ScenarioError(
+            f"clients of {plans.summary.model} with this update cannot be trained in one pass: a layer that trains has no form for many "
+            "clients, or the network mixes examples, drops neurons, is of integers or of your own code: use execution: loop",
+            ("training", "cohort", "execution"),
+        )
+    return wanted
+
+
+def _stating(scenario: Scenario, cohort: Cohort) -> Scenario:
+    return scenario.model_copy(update={"training": scenario.training.model_copy(update={"cohort": cohort})})
 
 
 def _layouts(plans: Blueprint, participants: list[Participant]) -> tuple[Layout, dict[int, OwnElements] | None]:

@@ -6,7 +6,7 @@ work. All of them give the same bytes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from flwr.app import RecordDict
@@ -18,7 +18,8 @@ from fedtiny.flower_app import learners_of
 from fedtiny.participation import Participant
 from fedtiny.preparation import World
 from fedtiny.strategies.synchronous import client_metrics
-from fedtiny.training.local import Observer
+from fedtiny.training.cohort import CohortTrainer
+from fedtiny.training.local import LocalLearner, Observer
 from fedtiny.training.local_work import LocalResult, Package
 from fedtiny.updates.plan import UpdatePlan
 
@@ -27,18 +28,24 @@ TrainingOf = Callable[[World], AbstractContextManager[Training]]
 
 
 def in_this_process(observe: Observer | None = None) -> TrainingOf:
-    """Packages are trained here, one after the other."""
+    """Packages are trained here, one after the other; where somebody watches every step, one client after the other."""
 
     @contextmanager
     def training(world: World) -> Iterator[Training]:
-        learner = learners_of(world, observe)
+        learner = cache(learners_of(world, observe))
+        vectorised = world.cohort.execution == "vectorised" and observe is None
+        train = CohortTrainer(world.flat, learner).train if vectorised else partial(_one_by_one, learner)
 
         def execute(packages: Sequence[Package]) -> list[list[LocalResult]]:
-            return [[learner(number).do(work) for number, work in package] for package in packages]
+            return [train(package) for package in packages]
 
-        yield Training(execute, clients=32)
+        yield Training(execute, world.cohort.clients)
 
     return training
+
+
+def _one_by_one(learner: Callable[[int], LocalLearner], package: Package) -> list[LocalResult]:
+    return [learner(number).do(work) for number, work in package]
 
 
 def own_clients(world: World, training: Training, observe: Observer | None = None) -> DeferredClients:

@@ -5,6 +5,7 @@ at any time, finds one whole run. What FedTiny did not write (a user's own notes
 same bytes in every file, but for the host's fields in run.json.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ TIMELINE_FILE: Final = "timeline.json"
 TABLES: Final = {"rounds": ROUNDS, "activities": ACTIVITIES, "devices": DEVICES, "labels": LABELS}
 WRITTEN: Final = {SCENARIO_FILE, RUN_FILE, MODEL_FILE, TIMELINE_FILE, "report.html", "figures", *(f"{name}.parquet" for name in TABLES)}
 RUN_KEYS: Final = ("name", "status", "summary", "provenance", "citations", "notes", "memory")
+
+_COHORT: Final = re.compile(r"(?<=\n)  cohort:\n    execution: [a-z]+\n    clients: [0-9]+\n")
+"""`training.cohort` as a resolved scenario states it."""
 
 
 def write_run(result: RunResult, folder: str | Path) -> Path:
@@ -90,7 +94,8 @@ def read_status(folder: str | Path) -> dict[str, Any]:
 def check_replaceable(folder: str | Path, scenario_yaml: str, *, overwrite: bool = False) -> None:
     """Raise FolderError unless a run of this resolved scenario may be written there.
 
-    It may if nothing is there, or a finished, failed or interrupted run of the same scenario; with `overwrite`, any run.
+    It may if nothing is there, or a finished, failed or interrupted run of the same scenario; with `overwrite`, any run. A
+    scenario that leaves `training.cohort` to the fixed rule is the one that a run of it states.
     """
     place = Path(folder)
     _refuse_other(place)
@@ -98,8 +103,12 @@ def check_replaceable(folder: str | Path, scenario_yaml: str, *, overwrite: bool
         return
     if read_status(place)["status"] == "running":
         raise FolderError(f"a run is being written to {place}, or was killed: wait for it, choose another --out, or use --overwrite")
-    if read_text(place / SCENARIO_FILE) != scenario_yaml:
+    if not _same_scenario(read_text(place / SCENARIO_FILE), scenario_yaml):
         raise FolderError(f"{place} holds a run of another scenario: choose another --out, or use --overwrite")
+
+
+def _same_scenario(written: str, asked: str) -> bool:
+    return asked in (written, _COHORT.sub("", written))
 
 
 def _model(path: Path) -> dict[str, np.ndarray[Any, Any]]:

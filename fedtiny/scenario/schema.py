@@ -18,6 +18,7 @@ from fedtiny.models.mobile_model import MobileModel
 from fedtiny.parts import Part
 from fedtiny.scenario.choices import AnyData, AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.strategies.dga import DGA
+from fedtiny.training.cohort_rules import Cohort
 from fedtiny.training.optimizer import SGD, Optimizer
 from fedtiny.units import PositiveSeconds
 from fedtiny.updates.full import Full
@@ -50,6 +51,9 @@ class Training(Part):
     frozen_weights: Literal["float", "codebook"] = "float"
     """Weights of convolutions and linear layers that nobody trains: as they are, or in eight bits each, a codebook of 256 values for
     every layer, as TinyTL keeps them."""
+    cohort: Cohort | None = None
+    """How the simulation trains clients whose replies are due together, which changes how fast it is and the last bits of its sums;
+    left out: by a fixed rule of network and sizes, which the run folder's scenario states."""
 
 
 class Stop(Part):

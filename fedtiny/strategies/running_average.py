@@ -90,7 +90,7 @@ class RunningAverage(FlowerStrategy):
     def _add(self, total: RunningSum, reply: Message) -> RecordDict:
         content = reply.content
         metrics, values = cast(MetricRecord, content[METRICS]), values_of(cast(ArrayRecord, content[ARRAYS]))
-        client, own = cast(int, metrics[PARTITION_ID]), EVERYTHING
+        client, own = cast(int, metrics[PARTITION_ID]), cast(Elements, EVERYTHING)
         if self.parts is None:
             require_whole(client, values, len(self.vector))
         else:

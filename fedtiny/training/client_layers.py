@@ -7,7 +7,7 @@ that is frozen is the same for all and runs as it is, on the big batch. Here are
 | layer | how |
 |---|---|
 | bias of anything, affine of a norm | one broadcast over (clients, batch, channels, ...) |
-| linear, 1x1 convolution of stride 1 | one batched matrix product (clients, rows, in) x (clients, in, out); channels-last makes it free of copies |
+| linear, 1x1 convolution of stride 1 | one batched matrix product, rows (clients, rows, in), free of copies in channels-last |
 | other convolutions | one after the other, client by client: faster on a CPU than a grouped convolution, whose copies cost more |
 | depthwise on maps of one pixel | the centre of the kernel alone touches it: a product |
 
@@ -15,7 +15,7 @@ A convolution whose weight is standardised (TinyTL's) is standardised for every 
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,11 @@ OfClients = Mapping[str, Tensor]
 class ClientLayer(nn.Module):
     """One layer for many clients: takes `weight` and `bias` from `values` where they are there, else from the plain layer."""
 
+    layer: Any
+    """The plain layer; not registered, since its tensors belong to the plain network."""
+
     def __init__(self, layer: nn.Module, path: str, values: OfClients) -> None:
         super().__init__()
-        # not registered: a plain layer's tensors belong to the plain network
         self.__dict__["layer"] = layer
         self.path, self.values = path, values
         self.constant: Tensor | None = None
@@ -63,7 +65,7 @@ class ClientLinear(ClientLayer):
         """The linear map of each client."""
         weight, bias = self.of_clients("weight"), self.of_clients("bias")
         if weight is None:
-            output = functional.linear(inputs, self.frozen("weight"), self.frozen("bias"))  # type: ignore[arg-type]
+            output = functional.linear(inputs, cast(Tensor, self.frozen("weight")), self.frozen("bias"))
             return output if bias is None else _plus(output, bias, last=True)
         clients = len(weight)
         rows = inputs.reshape(clients, -1, inputs.shape[-1])
@@ -92,33 +94,34 @@ class ClientConvolution(ClientLayer):
     def _each(self, inputs: Tensor, weight: Tensor, padding: tuple[int, ...]) -> Tensor:
         """`weight` is (clients, out, in / groups, ...)."""
         clients, space, layer = len(weight), inputs.shape[2:], self.layer
-        if layer_groups(layer) == 1 and set(weight.shape[3:]) == {1} and set(_stride(layer)) == {1} and not any(padding):
+        if layer.groups == 1 and set(weight.shape[3:]) == {1} and set(_stride(layer)) == {1} and not any(padding):
             rows = inputs.movedim(1, -1).reshape(clients, -1, inputs.shape[1])
             output = torch.bmm(rows, weight.flatten(2).transpose(1, 2))
             return output.view(len(inputs), *space, -1).movedim(-1, 1)
-        if layer_groups(layer) == inputs.shape[1] == weight.shape[1] and set(space) == {1} and _covers_one_pixel(weight, padding):
-            centre = weight[(slice(None), slice(None), 0, *padding)]
-            return (inputs.unflatten(0, (clients, -1)) * centre.view(clients, 1, -1, *[1] * len(space))).flatten(0, 1)
-        batch = len(inputs) // clients
-        parts = [self._convolved(part, own, None, padding) for part, own in zip(inputs.split(batch), weight.unbind(0), strict=True)]
+        if layer.groups == inputs.shape[1] == weight.shape[1] and set(space) == {1} and _covers_one_pixel(weight, padding):
+            centre = weight.flatten(3)[:, :, 0, weight[0, 0, 0].numel() // 2]
+            return (_by_client(inputs, clients) * centre.view(clients, 1, -1, *[1] * len(space))).flatten(0, 1)
+        of_clients = zip(inputs.chunk(clients), weight.unbind(0), strict=True)
+        parts = [self._convolved(part, own, None, padding) for part, own in of_clients]
         return torch.cat(parts)
 
     def _convolved(self, inputs: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, ...]) -> Tensor:
         convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
-        return convolve(inputs, weight, bias, _stride(self.layer), padding, 1, layer_groups(self.layer))
+        output: Tensor = convolve(inputs, weight, bias, _stride(self.layer), padding, 1, self.layer.groups)
+        return output
 
     def _constant(self) -> Tensor:
         """The frozen weight, standardised once."""
         if self.constant is None:
-            weight = self.layer.weight.detach()  # type: ignore[union-attr]
+            weight: Tensor = self.layer.weight.detach()
             self.constant = standardized(weight) if isinstance(self.layer, WeightStandardizedConvolution) else weight
-        return self.constant  # type: ignore[return-value]
+        return self.constant
 
     def _standardized(self, weight: Tensor) -> Tensor:
         if not isinstance(self.layer, WeightStandardizedConvolution):
             return weight
         centred = weight - weight.mean((2, 3, 4), keepdim=True)
-        deviation = torch.linalg.vector_norm(centred, dim=(2, 3, 4), keepdim=True) / (weight[0, 0].numel() - 1) ** 0.5
+        deviation: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3, 4), keepdim=True) / (weight[0, 0].numel() - 1) ** 0.5
         return centred / (deviation + EPSILON)
 
     def _padded(self, inputs: Tensor) -> tuple[Tensor, tuple[int, ...]]:
@@ -130,8 +133,8 @@ class ClientConvolution(ClientLayer):
                 return inputs, (height // 2, width // 2)
             return functional.pad(inputs, (width // 2, width - width // 2, height // 2, height - height // 2)), (0, 0)
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            return inputs, tuple(layer.padding)  # type: ignore[arg-type]
-        return inputs, (layer.kernel // 2,) * 2  # type: ignore[operator]
+            return inputs, tuple(cast(tuple[int, ...], layer.padding))
+        return inputs, (layer.kernel // 2,) * 2
 
 
 class ClientGroupNorm(ClientLayer):
@@ -139,7 +142,7 @@ class ClientGroupNorm(ClientLayer):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each sample normalised, then scaled and shifted as its client does."""
-        layer: nn.GroupNorm = self.layer  # type: ignore[assignment]
+        layer: nn.GroupNorm = self.layer
         weight, bias = self.of_clients("weight"), self.of_clients("bias")
         normalized = functional.group_norm(inputs, layer.num_groups, self.frozen("weight"), self.frozen("bias"), layer.eps)
         return _affine(normalized, weight, bias)
@@ -150,7 +153,7 @@ class ClientFrozenBatchNorm(ClientLayer):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each channel scaled and shifted as its client does."""
-        layer: FrozenBatchNormalization = self.layer  # type: ignore[assignment]
+        layer: FrozenBatchNormalization = self.layer
         normalized = torch.rsqrt(layer.variance + BATCH_NORM_EPSILON)
         weight, bias = self.of_clients("weight"), self.of_clients("bias")
         scale = (layer.weight.detach() if weight is None else weight) * normalized
@@ -172,15 +175,9 @@ def client_layer(layer: nn.Module, path: str, values: OfClients) -> ClientLayer:
     return ClientConvolution(layer, path, values)
 
 
-def layer_groups(layer: nn.Module) -> int:
-    """The groups of a convolution."""
-    groups: int = layer.groups  # type: ignore[assignment]
-    return groups
-
-
-def _stride(layer: nn.Module) -> tuple[int, ...]:
+def _stride(layer: Any) -> tuple[int, ...]:
     stride = layer.stride
-    return (stride, stride) if isinstance(stride, int) else tuple(stride)  # type: ignore[arg-type]
+    return (stride, stride) if isinstance(stride, int) else tuple(stride)
 
 
 def _covers_one_pixel(weight: Tensor, padding: tuple[int, ...]) -> bool:
@@ -192,7 +189,7 @@ def _affine(normalized: Tensor, weight: Tensor | None, bias: Tensor | None) -> T
     if weight is None:
         return normalized if bias is None else _plus(normalized, bias)
     clients = len(weight)
-    of_clients = normalized.unflatten(0, (clients, -1))
+    of_clients = _by_client(normalized, clients)
     scale = _broadcast(weight, normalized.dim())
     scaled = of_clients * scale if bias is None else torch.addcmul(_broadcast(bias, normalized.dim()), of_clients, scale)
     return scaled.flatten(0, 1)
@@ -203,7 +200,12 @@ def _plus(output: Tensor, bias: Tensor, *, last: bool = False) -> Tensor:
     clients = len(bias)
     shape = (clients, *[1] * (output.dim() - 1), bias.shape[1])
     own = bias.view(shape) if last else _broadcast(bias, output.dim())
-    return (output.unflatten(0, (clients, -1)) + own).flatten(0, 1)
+    return (_by_client(output, clients) + own).flatten(0, 1)
+
+
+def _by_client(values: Tensor, clients: int) -> Tensor:
+    """(clients * batch, ...) -> (clients, batch, ...), without a copy."""
+    return values.view(clients, len(values) // clients, *values.shape[1:])
 
 
 def _broadcast(values: Tensor, axes: int) -> Tensor:

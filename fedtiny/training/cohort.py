@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
-from fedtiny.training.client_layers import KINDS, ClientConvolution, client_layer
+from fedtiny.training.client_layers import ClientConvolution, client_layer
+from fedtiny.training.cohort_rules import can_be_vectorised
 from fedtiny.training.frozen_features import FrozenFeatures, Stage, stages_of
 from fedtiny.training.local import FlatNetwork, LocalLearner
 from fedtiny.training.local_work import LocalResult, LocalWork, Package
@@ -54,15 +55,6 @@ class Lane:
         """Equal for clients that can be trained in one pass."""
         part = None if self.learner.part is None else id(self.learner.part)
         return self.work.steps, self.work.rate, self.work.holds_last, part, (self.largest_batch - 1).bit_length()
-
-
-def can_be_vectorised(flat: FlatNetwork) -> bool:
-    """Whether every tensor that trains is one of a layer that has a form for many clients, and the loss is the usual one."""
-    network, names = flat.network, flat.layout.names
-    modules = dict(network.named_modules())
-    known = {name for name in names if isinstance(modules[name.rpartition(".")[0]], KINDS)}
-    shared = len(list(network.named_parameters(remove_duplicate=False))) != len(list(network.named_parameters()))
-    return known == set(names) and flat.own_loss is None and flat.is_real and not shared
 
 
 class CohortTrainer:
@@ -129,10 +121,10 @@ class CohortTrainer:
         joined, position = _Joined(), 0
         for tensor in self.flat.layout.tensors:
             columns = slice(position, position + tensor.elements)
-            values = matrix[:, columns].unflatten(1, tensor.trained_shape).detach()
+            values = matrix[:, columns].view(len(matrix), *tensor.trained_shape).detach()
             if names is None or tensor.name in names:
                 joined.leaves.append(values.requires_grad_())
-                joined.gradients.append(gradients[:, columns].unflatten(1, tensor.trained_shape))
+                joined.gradients.append(gradients[:, columns].view(len(matrix), *tensor.trained_shape))
             if tensor.channels is None:
                 self.values[tensor.name] = values
             else:
