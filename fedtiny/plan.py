@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedtiny.device_classes import DeviceClass, TimedFleet
+from fedtiny.recording import LISTED_WHOLE
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
@@ -142,7 +143,7 @@ def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any
 
 
 def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
-    """Joules of the fleet up to `until` (s), as the last row of rounds.parquet has them."""
+    """Joules of the listed devices up to `until` (s), as the last row of rounds.parquet has them."""
     classes = run.fleet.classes
     if any(item.one.traits.device.power is None for item in classes):
         return None
@@ -154,13 +155,16 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
         chosen = columns.kind == kind
         return np.bincount(place[chosen], weights=(values * share)[chosen], minlength=len(classes))
 
+    listed = [item.count for item in classes]
+    if sum(listed) > LISTED_WHOLE:
+        listed = np.bincount(place[np.unique(columns.device, return_index=True)[1]], minlength=len(classes)).tolist()
     busy = per_class(TRAIN, length)
     down, up = per_class(DOWNLOAD, columns.amount), per_class(UPLOAD, columns.amount)
     total = 0.0
-    for item, working, received, sent in zip(classes, busy.tolist(), down.tolist(), up.tolist(), strict=True):
+    for item, number, working, received, sent in zip(classes, listed, busy.tolist(), down.tolist(), up.tolist(), strict=True):
         power, network = item.one.traits.device.power, item.one.traits.network
         assert power is not None, "checked above"
-        waiting = item.count * until - working if item.one.fits else 0.0
+        waiting = number * until - working if item.one.fits else 0.0
         total += power.active * working + power.idle * waiting + received * (network.energy_down or 0.0) + sent * (network.energy_up or 0.0)
     return total
 
