@@ -20,8 +20,6 @@ from turns import in_turns, script
 from verdicts import BARE, BATCH, FEDTINY, FLOWER, ONE_BY_ONE, PFL
 from workloads import WORKLOADS, Workload
 
-from fedtiny.scenario.schema import Training
-
 _HERE: Final = Path(__file__).parent
 _PEERS: Final = _HERE.parents[1] / ".venv-peers" / "bin" / "python"
 _SINGLE: Final = ("message_cost", "cold_start", "run_memory", "latency_sweep", "plan_scale")
@@ -38,7 +36,7 @@ def commands(workload: Workload, peers: Path | None, data: Path) -> dict[str, li
         return [python, script(name), workload.name, what, warm_up, rounds]
 
     found = {FEDTINY: command("run_fedtiny.py", "fedtiny"), BARE: command("run_bare.py", "loop"), BATCH: command("run_bare.py", "batch")}
-    if workload.name == "a" and "cohort" in Training.model_fields:
+    if workload.name == "a":
         found[ONE_BY_ONE] = command("run_fedtiny.py", "loop")
     if peers is not None and workload.peers:
         found[PFL] = command("run_pfl.py", str(data), str(peers))

@@ -32,6 +32,7 @@ def speed_figure(workloads: dict[str, Any]) -> Figure:
             axes.plot(floor / statistics.median(blocks[runner]), row, marker, color=colour, markersize=6, label=runner)
     axes.axvline(1, color=INK, linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="times faster than a bare PyTorch loop (medians)", ylim=(-0.6, len(names) - 0.4))
     axes.grid(axis="both", color=RULE)
