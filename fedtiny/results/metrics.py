@@ -23,6 +23,7 @@ IntArray = npt.NDArray[np.int64]
 PROCESSOR_KINDS: Final = ("train", "evaluate", "stall", "idle", "offline")
 TARGET_SHARE: Final = 0.95
 CONFIDENCE: Final = 0.95
+_BLOCK: Final = 2**14
 
 
 def accuracies(rounds: pa.Table) -> FloatArray:
@@ -111,15 +112,20 @@ def cumulative_energy(activities: pa.Table, times: Sequence[float] | FloatArray)
 
 
 def _in_progress(starts: FloatArray, ends: FloatArray, joules: FloatArray, moments: FloatArray) -> FloatArray:
-    """Joules of activities that have started and not ended at each moment: one term for each pair of the two."""
+    """Joules of activities that have started and not ended at each moment: a term for each pair, in the order of activities."""
     by_time = np.argsort(moments, kind="stable")
-    first = np.searchsorted(moments[by_time], starts, side="right")
-    counts = np.maximum(np.searchsorted(moments[by_time], ends, side="left") - first, 0)
-    activity = np.repeat(np.arange(starts.size), counts)
-    within = np.arange(activity.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    moment = by_time[np.repeat(first, counts) + within]
-    shares = (moments[moment] - starts[activity]) / (ends[activity] - starts[activity])
-    return np.asarray(np.bincount(moment, weights=joules[activity] * shares, minlength=moments.size), dtype=np.float64)
+    result = np.zeros(moments.size)
+    # a device that idles through all rounds is in progress at every version, so all pairs at once would take too much memory
+    for block in range(0, starts.size, _BLOCK):
+        own = slice(block, block + _BLOCK)
+        first = np.searchsorted(moments[by_time], starts[own], side="right")
+        counts = np.maximum(np.searchsorted(moments[by_time], ends[own], side="left") - first, 0)
+        activity = block + np.repeat(np.arange(counts.size), counts)
+        within = np.arange(activity.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        moment = by_time[np.repeat(first, counts) + within]
+        shares = (moments[moment] - starts[activity]) / (ends[activity] - starts[activity])
+        np.add.at(result, moment, joules[activity] * shares)
+    return result
 
 
 @dataclass(frozen=True)
