@@ -12,7 +12,8 @@ from fedtiny.models.linear import Linear
 from fedtiny.models.mobilenet_v2 import MobileNetV2
 from fedtiny.models.small_cnn import SmallCnn
 from fedtiny.randomness import Streams
-from fedtiny.training.cohort import CohortTrainer, can_be_vectorised
+from fedtiny.training.cohort import CohortTrainer
+from fedtiny.training.cohort_rules import can_be_vectorised
 from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
 from fedtiny.training.local_work import LocalWork
 from fedtiny.training.optimizer import SGD, Adam
