@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
 from fedtiny.timed_result import timed_result
 from fedtiny.timing_run import run_timing
+from fedtiny.training.evaluation import Quality
 from fedtiny.training.local import Observer
 
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
@@ -130,19 +132,19 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         progress(Progress("rounds", number, scenario.stop.rounds, grid.now, quality.accuracy if quality else None))
 
     with server_identity(), _quiet_flower(), torch.random.fork_rng(devices=[]), suppress(HorizonReached):
-        serve(world, grid, on_version)
+        serve(world, grid, on_version, training.quality)
     if observe is not None:
         clients.catch_up()
     history.end = grid.now
     history.trace.cut(grid.now)
-    _evaluate_last(world, history)
+    _evaluate_last(history, training.quality or partial(quality_of, world))
     return history
 
 
-def _evaluate_last(world: World, history: _History) -> None:
+def _evaluate_last(history: _History, quality: Callable[[Vector], Quality]) -> None:
     last = history.versions[-1]
     if last.quality is None:
-        history.versions[-1] = replace(last, quality=quality_of(world, history.last))
+        history.versions[-1] = replace(last, quality=quality(history.last))
 
 
 def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserConfig | None = None) -> VirtualTimeGrid:

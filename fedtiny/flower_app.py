@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,11 +47,17 @@ class _TargetReached(Exception):  # noqa: N818  (it ends a run as planned; it is
     """The model is as good as the scenario wants it."""
 
 
-def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) -> ModelVersion:
+def serve(
+    world: World,
+    grid: Grid,
+    on_version: Callable[[ModelVersion], None],
+    quality: Callable[[Vector], Quality] | None = None,
+) -> ModelVersion:
     """Runs the scenario's strategy on any Grid, virtual or real, until its rounds are done or its target is reached.
 
-    `on_version` is told of every version of the global model; the last one is returned. Raises RoundError if nobody
-    answers in a round, and ScenarioError if the scenario limits virtual time, which a real Grid does not have.
+    `on_version` is told of every version of the global model; the last one is returned. `quality` says what a version is worth; left
+    out: the test set does. Raises RoundError if nobody answers in a round, and ScenarioError if the scenario limits virtual time,
+    which a real Grid does not have.
     """
     scenario = world.blueprint.scenario
     training, stop, every = scenario.training, scenario.stop, scenario.evaluation.every
@@ -58,13 +65,14 @@ def serve(world: World, grid: Grid, on_version: Callable[[ModelVersion], None]) 
         raise ScenarioError("a real federation has no virtual time to stop at: use rounds or target_accuracy", ("stop", "virtual_time"))
 
     last: list[ModelVersion] = []
+    worth = quality or partial(quality_of, world)
 
     def version(number: int, arrays: ArrayRecord, lost_mass: float) -> None:
         trainable = vector_of(arrays)
-        quality = quality_of(world, trainable) if number % every == 0 or number == stop.rounds else None
-        last[:] = [ModelVersion(number, trainable, quality, lost_mass)]
+        found = worth(trainable) if number % every == 0 or number == stop.rounds else None
+        last[:] = [ModelVersion(number, trainable, found, lost_mass)]
         on_version(last[0])
-        if stop.target_accuracy is not None and quality and (quality.accuracy or 0.0) >= stop.target_accuracy:
+        if stop.target_accuracy is not None and found and (found.accuracy or 0.0) >= stop.target_accuracy:
             raise _TargetReached
 
     config = ConfigRecord({LOCAL_STEPS: training.local_steps, LEARNING_RATE: training.optimizer.learning_rate})

@@ -33,14 +33,13 @@ def remembering(training: TrainingOf, journal: Journal) -> TrainingOf:
         with training(world) as inner:
             packages = f"packages of {inner.clients}".encode()
             execute = journalled(inner.execute, journal, key + packages, data_of_clients(world))
-            yield replace(inner, execute=execute)
+            yield replace(inner, execute=execute, quality=remembered_quality(world, journal, key))
 
     return remembered
 
 
-def remembered_quality(world: World, journal: Journal) -> Callable[[Vector], Quality]:
-    """What a model with these trainable values is worth on the test set, from the journal if it knows; `world` as it was prepared."""
-    key = identity_key(world_identity(world))
+def remembered_quality(world: World, journal: Journal, key: bytes) -> Callable[[Vector], Quality]:
+    """What a model with these trainable values is worth on the test set, from the journal if it knows; `key` is the world's."""
 
     def quality(trainable: Vector) -> Quality:
         entry = key_of("quality", key, digest_of(trainable))

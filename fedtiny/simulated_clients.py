@@ -28,13 +28,12 @@ TrainingOf = Callable[[World], AbstractContextManager[Training]]
 
 
 def in_this_process(observe: Observer | None = None) -> TrainingOf:
-    """Packages are trained here, one after the other; where somebody watches every step, one client after the other."""
+    """Packages are trained here, one after the other."""
 
     @contextmanager
     def training(world: World) -> Iterator[Training]:
         learner = cache(learners_of(world, observe))
-        vectorised = world.cohort.execution == "vectorised" and observe is None
-        train = CohortTrainer(world.flat, learner).train if vectorised else partial(_one_by_one, learner)
+        train = CohortTrainer(world.flat, learner).train if world.cohort.execution == "vectorised" else partial(_one_by_one, learner)
 
         def execute(packages: Sequence[Package]) -> list[list[LocalResult]]:
             return [train(package) for package in packages]

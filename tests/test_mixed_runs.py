@@ -8,6 +8,7 @@ from fedtiny.federation.flower_internals import server_identity
 from fedtiny.flower_app import client_app_of, serve
 from fedtiny.preparation import prepare
 from fedtiny.scenario.schema import Scenario
+from fedtiny.training.cohort_rules import Cohort
 
 SPARSE = {"kind": "sparse", "biases": 2, "weights": {1: 0.5}}
 STRATEGIES = [{"kind": "fedavg"}, {"kind": "dga", "delay": 3}, {"kind": "dga", "delay": 4, "send": "early"}]
@@ -63,7 +64,8 @@ def test_what_one_device_trains_the_others_hold_frozen():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_client_that_starts_anew_for_every_message_gives_the_same_model(strategy, plain_grid):
     """As a SuperNode does: each message meets a process that knows the scenario, and the context."""
-    wanted = scenario(strategy)
+    training = scenario(strategy).training.model_copy(update={"cohort": Cohort(execution="loop", clients=16)})
+    wanted = scenario(strategy).model_copy(update={"training": training})
     world = prepare(wanted)
     versions = []
 

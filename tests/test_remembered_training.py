@@ -109,13 +109,14 @@ def test_more_rounds_go_on_where_the_journal_ends(tmp_path):
 def test_quality_is_remembered_bit_by_bit(tmp_path):
     world, journal = prepare(scenario()), Journal(tmp_path)
     vector = world.flat.read()
-    first = remembered_quality(world, journal)(vector)
+    key = identity_key(world_identity(world))
+    first = remembered_quality(world, journal, key)(vector)
     files = len(list(tmp_path.iterdir()))
     world.flat.weights.zero_()
-    again = remembered_quality(prepare(scenario()), journal)(vector)
+    again = remembered_quality(prepare(scenario()), journal, key)(vector)
     assert (first, files) == (again, 1)
     assert len(list(tmp_path.iterdir())) == 1
-    other = remembered_quality(prepare(scenario()), journal)(vector * np.float32(0.5))
+    other = remembered_quality(prepare(scenario()), journal, key)(vector * np.float32(0.5))
     assert other.loss != first.loss
 
 

@@ -24,9 +24,10 @@ from fedtiny.federation.flower_internals import PendingReply
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.immediate_clients import failed, reason_of
 from fedtiny.federation.messages import reply_metadata
-from fedtiny.federation.records import message_bytes, payload_bytes
+from fedtiny.federation.records import Vector, message_bytes, payload_bytes
 from fedtiny.federation.task import Task
 from fedtiny.simulation.device import Execution
+from fedtiny.training.evaluation import Quality
 from fedtiny.training.local_work import Execute, LocalResult, LocalWork, Package, WorkFailed
 
 Lane = Generator[LocalWork, LocalResult, None]
@@ -40,6 +41,9 @@ class Training:
     execute: Execute
     clients: int
     packages: int = 1
+    quality: Callable[[Vector], Quality] | None = None
+    """What a model with these trainable values is worth on the test set, where that is known without evaluating it again and again;
+    None: whoever wants to know evaluates."""
 
 
 @dataclass

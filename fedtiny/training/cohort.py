@@ -103,6 +103,7 @@ class CohortTrainer:
                 last = gradients
             else:
                 step_once()
+                _observe(lanes, matrix, step)
         self.values.clear()
         return _results(lanes, matrix, losses, total, last)
 
@@ -231,6 +232,12 @@ def _stepper(lane: Lane, matrix: Tensor, gradients: Tensor, own: Tensor | None) 
         matrix[:, own] = mine
 
     return step
+
+
+def _observe(lanes: Sequence[Lane], matrix: Tensor, step: int) -> None:
+    for row, lane in enumerate(lanes):
+        if lane.learner.observer is not None:
+            lane.learner.observe(lane.work.first_step + step, matrix[row].numpy(force=True))
 
 
 def _results(lanes: Sequence[Lane], matrix: Tensor, losses: Tensor, total: Tensor, last: Tensor | None) -> list[LocalResult]:

@@ -47,7 +47,7 @@ def can_be_vectorised(flat: FlatNetwork) -> bool:
     shared = len(list(network.named_parameters(remove_duplicate=False))) != len(list(network.named_parameters()))
     mixing = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
     alone = not any(isinstance(module, mixing) for module in modules.values())
-    return known == set(names) and flat.own_loss is None and flat.is_real and alone and not shared
+    return known == set(names) and flat.own_loss is None and flat.factors is None and flat.storage is None and alone and not shared
 
 
 def cohort_for(flat: FlatNetwork, summary: ModelSummary, batch_size: int, *, own_code: bool = False) -> Cohort:

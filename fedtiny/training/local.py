@@ -97,7 +97,7 @@ class FlatNetwork:
             self._join(tensor, self._parameter(tensor.name), self.weights[position:end], self.gradients[position:end])
             position = end
         self.require(self.layout.names)
-        self._factors = gradient_factors(network, self.layout, quantization)
+        self.factors = gradient_factors(network, self.layout, quantization)
         self.storage = integer_storage(network, self.layout, quantization)
 
     def _whole(self, names: Sequence[str]) -> Layout:
@@ -118,11 +118,6 @@ class FlatNetwork:
         weights.copy_(part.parameter.detach().index_select(part.axis, part.channels).reshape(-1))
         parameter.grad = torch.zeros_like(parameter)
         self._parts.append(part)
-
-    @property
-    def is_real(self) -> bool:
-        """Whether gradients and weights are plain real numbers: neither scaled nor stored as integers."""
-        return self._factors is None and self.storage is None
 
     def require(self, names: frozenset[str]) -> None:
         """From now on gradients are computed for these tensors only; they are 0 for the rest of the vector."""
@@ -160,8 +155,8 @@ class FlatNetwork:
         for part in self._parts:
             chosen = _gradient_of(part.parameter).index_select(part.axis, part.channels)
             part.gradients.copy_(chosen.reshape(-1))
-        if self._factors is not None:
-            self.gradients *= self._factors
+        if self.factors is not None:
+            self.gradients *= self.factors
         return float(loss.detach())
 
 
@@ -219,10 +214,7 @@ class LocalLearner:
         return gradients, loss
 
     def train(self, weights: np.ndarray, first_step: int, steps: int) -> tuple[np.ndarray, float]:
-        """`steps` optimizer steps from `weights`, with a fresh optimizer state. Returns weights and mean loss.
-
-        Both vectors have shape (trainable elements,); what is not this client's own comes back as it was.
-        """
+        """`steps` optimizer steps from `weights` (trainable elements,), with a fresh optimizer state. Returns weights and mean loss."""
         trained, losses = self._optimized(weights, first_step, steps)
         return trained, float(np.mean(losses)) if steps else 0.0
 
