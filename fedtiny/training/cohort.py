@@ -93,11 +93,12 @@ class CohortTrainer:
         joined = self._join(matrix, gradients, None if part is None else part.names)
         batches = _Batches(lanes, self.flat.weights)
         step_once = _stepper(lanes[0], matrix, gradients, own)
-        total, last, losses = torch.zeros_like(gradients), None, torch.zeros(work.steps, len(lanes), dtype=torch.float64)
+        total = None if work.rate is None else torch.zeros_like(gradients)
+        last, losses = None, torch.zeros(work.steps, len(lanes), dtype=torch.float64)
         for step in range(work.steps):
             joined.spread(self.values)
             losses[step] = self._backward(batches, step, joined)
-            if work.rate is not None:
+            if total is not None:
                 total += gradients
             if work.holds_last and step == work.steps - 1:
                 last = gradients
@@ -240,14 +241,14 @@ def _observe(lanes: Sequence[Lane], matrix: Tensor, step: int) -> None:
             lane.learner.observe(lane.work.first_step + step, matrix[row].numpy(force=True))
 
 
-def _results(lanes: Sequence[Lane], matrix: Tensor, losses: Tensor, total: Tensor, last: Tensor | None) -> list[LocalResult]:
-    weights, means, sums = matrix.numpy(force=True), losses.numpy(), total.numpy(force=True)
-    held = None if last is None else last.numpy(force=True)
+def _results(lanes: Sequence[Lane], matrix: Tensor, losses: Tensor, total: Tensor | None, last: Tensor | None) -> list[LocalResult]:
+    weights, means = matrix.numpy(force=True), losses.numpy()
+    sums, held = (None if vectors is None else vectors.numpy(force=True) for vectors in (total, last))
     return [
         LocalResult(
             weights=weights[row],
             losses=np.ascontiguousarray(means[:, row]),
-            gradient_sum=None if lane.work.rate is None else sums[row][lane.learner.own],
+            gradient_sum=None if sums is None else sums[row][lane.learner.own],
             last_gradient=None if held is None else held[row][lane.learner.own],
         )
         for row, lane in enumerate(lanes)
