@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import click
 import typer
 
+from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
 from fedtiny.command_options import AllowCode, AsJson, Out, Quiet, RayAddress, Resume, ScenarioFile, Seed, Sets, overrides
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
@@ -163,6 +164,7 @@ def report(
 app.command(epilog=MEMORY_EXAMPLE)(memory)
 app.command(epilog=PLAN_EXAMPLE)(plan)
 app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
+app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)
 
 
 @app.command(epilog="Example: fedtiny catalog devices raspberry_pi_4 --json")

@@ -9,11 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 
 import numpy as np
-from flwr.app import RecordDict
 
 from fedtiny.costs.compute import step_macs, step_seconds
+from fedtiny.federation.client_work import ClientReply
 from fedtiny.federation.deferred_clients import DeferredClients, Training
-from fedtiny.federation.records import ARRAYS, METRICS, array_record
 from fedtiny.flower_app import learners_of
 from fedtiny.participation import Participant
 from fedtiny.preparation import World
@@ -52,11 +51,10 @@ def own_clients(world: World, training: Training, observe: Observer | None = Non
     strategy, client_of = world.blueprint.scenario.strategy, cache(learners_of(world, observe))
     element = world.flat.read().dtype
 
-    def reply_of(number: int, carries_arrays: bool) -> RecordDict:
+    def reply_of(number: int, carries_arrays: bool) -> ClientReply:
         client = client_of(number)
         own = np.zeros(world.flat.layout.elements, dtype=element)[client.own]
-        metrics = client_metrics(client, 0.0)
-        return RecordDict({ARRAYS: array_record(own), METRICS: metrics} if carries_arrays else {METRICS: metrics})
+        return ClientReply(client_metrics(client, 0.0), own if carries_arrays else None)
 
     return DeferredClients(
         answer=strategy.answer,

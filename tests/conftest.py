@@ -221,7 +221,7 @@ class Federation:
         return np.concatenate([part.numpy().ravel() for part in torch.autograd.grad(loss, list(network.parameters()))])
 
 
-def grid_that_works_at_once(world: "World", app: Callable[..., Any]) -> "VirtualTimeGrid":
+def grid_that_works_at_once(world: "World", app: Callable[..., Any], run_config: dict[str, Any] | None = None) -> "VirtualTimeGrid":
     """The plain twin of a run's grid: the client app is called for every message when the device's processor turns to it."""
     from fedtiny.experiment import virtual_grid
     from fedtiny.federation.client_work import partition_id, steps_done
@@ -238,7 +238,7 @@ def grid_that_works_at_once(world: "World", app: Callable[..., Any]) -> "Virtual
         steps = strategy.foresee(message.content, courses.setdefault(number, Course())).steps
         return Effort(*of_steps(number, first, steps))
 
-    return virtual_grid(world, ImmediateClients(app, effort, raise_errors=True), Trace())
+    return virtual_grid(world, ImmediateClients(app, effort, raise_errors=True), Trace(), run_config)
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ for real.
 """
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.records import CONFIG, LOCAL_STEPS, PARTITION_ID, Vector
+from fedtiny.federation.flower_internals import PendingReply
+from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, Vector, array_record, values_of
 from fedtiny.training.local_work import LocalResult, LocalWork
 
 Elements = slice | np.ndarray
@@ -52,8 +54,33 @@ class Learner(Client, Protocol):
         """Takes the local steps that are asked for."""
 
 
-ClientHalf = Generator[LocalWork, LocalResult, RecordDict]
-"""A strategy's client half at work: yields the local steps it wants taken, is sent what they gave, returns the content of the reply."""
+@dataclass(frozen=True, eq=False, slots=True)
+class ClientReply:
+    """What a client answers, before it is encoded."""
+
+    metrics: dict[str, int | float]
+    arrays: Vector | None = None
+    """(own elements,); None where the reply carries metrics alone. Nobody writes to it."""
+
+
+def content_of(reply: ClientReply) -> RecordDict:
+    """The records of a reply, as they travel."""
+    metrics = MetricRecord({**reply.metrics})
+    return RecordDict({METRICS: metrics} if reply.arrays is None else {ARRAYS: array_record(reply.arrays), METRICS: metrics})
+
+
+def read_reply(message: Message) -> ClientReply:
+    """What a client answered, of a message without an error; to be asked once. In a simulation nothing is encoded for it."""
+    if isinstance(message, PendingReply):
+        taken: ClientReply = message.take()
+        return taken
+    content = message.content
+    arrays = values_of(cast(ArrayRecord, content[ARRAYS])) if ARRAYS in content else None
+    return ClientReply(cast(dict[str, int | float], dict(cast(MetricRecord, content[METRICS]))), arrays)
+
+
+ClientHalf = Generator[LocalWork, LocalResult, ClientReply]
+"""A strategy's client half at work: yields the local steps it wants taken, is sent what they gave, returns its answer."""
 
 
 class Answer(Protocol):
@@ -63,14 +90,14 @@ class Answer(Protocol):
         """Begins one piece of work; may change `state`."""
 
 
-def answered(half: ClientHalf, do: Callable[[LocalWork], LocalResult]) -> RecordDict:
-    """The content of the reply, with every wish for local steps granted at once."""
+def answered(half: ClientHalf, do: Callable[[LocalWork], LocalResult]) -> ClientReply:
+    """The answer, with every wish for local steps granted at once."""
     try:
         work = next(half)
         while True:
             work = half.send(do(work))
     except StopIteration as finished:
-        return cast(RecordDict, finished.value)
+        return cast(ClientReply, finished.value)
 
 
 def steps_done(state: RecordDict) -> int:
@@ -81,7 +108,11 @@ def steps_done(state: RecordDict) -> int:
 
 def record_steps(state: RecordDict, total: int) -> None:
     """Writes down how many local steps this client has taken."""
-    state[PROGRESS] = ConfigRecord({STEPS_DONE: total})
+    record = state.get(PROGRESS)
+    if isinstance(record, ConfigRecord):
+        record[STEPS_DONE] = total
+    else:
+        state[PROGRESS] = ConfigRecord({STEPS_DONE: total})
 
 
 def config_of(content: RecordDict) -> ConfigRecord:
@@ -107,7 +138,8 @@ def client_app(answer: Answer, learner_of: Callable[[Context], Learner]) -> Clie
     @app.train()
     def train(message: Message, context: Context) -> Message:
         learner = learner_of(context)
-        return Message(answered(answer(message.content, context.state, learner), learner.do), reply_to=message)
+        reply = answered(answer(message.content, context.state, learner), learner.do)
+        return Message(content_of(reply), reply_to=message)
 
     return app
 

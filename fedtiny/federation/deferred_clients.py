@@ -19,7 +19,7 @@ from typing import cast
 from flwr.app import Message, RecordDict
 
 from fedtiny.errors import FedTinyError, SimulationError
-from fedtiny.federation.client_work import Answer, Client
+from fedtiny.federation.client_work import Answer, Client, ClientReply, content_of
 from fedtiny.federation.flower_internals import PendingReply
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.immediate_clients import failed, reason_of
@@ -59,7 +59,7 @@ class DeferredClients:
     foresee: Callable[[RecordDict, Course], Foresight]
     client_of: Callable[[int], Client]
     effort: Callable[[int, int, int], tuple[float, float]]
-    reply_of: Callable[[int, bool], RecordDict]
+    reply_of: Callable[[int, bool], ClientReply]
     training: Training
     edits_messages: bool = False
     _courses: dict[int, Course] = field(default_factory=dict)
@@ -80,14 +80,14 @@ class DeferredClients:
     def replies(self, tasks: Sequence[Task], *, ahead: bool) -> list[Message]:
         """Replies whose contents are made when one of them is read; see `Clients.replies`."""
         batch = _Batch(self, tasks, ahead)
-        return [PendingReply(reply_metadata(task.metadata, task.message_id), partial(batch.content_of, task)) for task in tasks]
+        return [PendingReply(reply_metadata(task.metadata, task.message_id), partial(batch.take, task), content_of) for task in tasks]
 
     def catch_up(self) -> None:
         """Does all work that was begun, also what nobody reads: for those who watch every step."""
         begun = [backlog[-1] for backlog in self._backlogs.values() if backlog]
         batch = _Batch(self, begun, ahead=False)
         for task in begun:
-            batch.content_of(task)
+            batch.take(task)
 
     # --- for a batch --------------------------------------------------------------------------------------------
 
@@ -111,17 +111,18 @@ class DeferredClients:
             self._check(task)
 
     def _check(self, task: Task) -> None:
-        found, (foreseen, _) = message_bytes(cast(RecordDict, task.answer)), self._reply_sizes(_number(task), task.carries_arrays)
+        arrays, foreseen = cast(ClientReply, task.answer).arrays, self._reply_sizes(_number(task), task.carries_arrays)[1]
+        found = 0 if arrays is None else arrays.nbytes
         if found != foreseen:
             raise SimulationError(
-                f"the reply of device {_number(task)} in round {task.round} has {found} bytes, and time was charged for {foreseen}: "
-                "what the strategy foresees does not fit its answer"
+                f"the reply of device {_number(task)} in round {task.round} carries {found} bytes of values, and time was charged for "
+                f"{foreseen}: what the strategy foresees does not fit its answer"
             )
 
     def _reply_sizes(self, number: int, carries_arrays: bool) -> tuple[int, int]:
         key = (number, carries_arrays)
         if key not in self._sizes:
-            form = self.reply_of(number, carries_arrays)
+            form = content_of(self.reply_of(number, carries_arrays))
             self._sizes[key] = (message_bytes(form), payload_bytes(form))
         return self._sizes[key]
 
@@ -137,14 +138,16 @@ class _Batch:
     """Packages that are offered together: by window, by package, the last task of each node."""
     _window_of: dict[int, int] = field(default_factory=dict)
 
-    def content_of(self, task: Task) -> RecordDict:
-        """The content of a task's reply, which is given away: made now, with its package, unless it was made before."""
+    def take(self, task: Task) -> ClientReply:
+        """What the client of a task answered, which is given away: made now, with its package, unless it was made before."""
         if not task.answered:
             if self._windows is None:
                 self._windows = self._cut()
             self._train(self._windows[self._window_of[_number(task)]])
-        content, task.answer = task.answer, None
-        return cast(RecordDict, content)
+        answer, task.answer = task.answer, None
+        if answer is None:
+            raise SimulationError(f"the reply to message {task.message_id} was taken before, and is read again")
+        return answer
 
     def _cut(self) -> list[list[list[Task]]]:
         last = self.clients.behind() if self.ahead else {}

@@ -6,6 +6,7 @@ Since Flower 1.39 an instruction ``Message(...)`` reads the identity of the send
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flwr.app import Error, Message, Metadata, RecordDict
 
@@ -34,17 +35,22 @@ def message_of(metadata: Metadata, content: RecordDict | None = None, error: Err
 
 
 class PendingReply(Message):
-    """A reply whose content is made when it is first read; until then it says that it has content, and not which."""
+    """A reply whose content is made when it is first read; until then it says that it has content, and not which.
 
-    def __init__(self, metadata: Metadata, make: Callable[[], RecordDict]) -> None:
+    `take` gives what the content is made of, once, without making records of it: for readers in the same process.
+    """
+
+    take: Callable[[], Any]
+
+    def __init__(self, metadata: Metadata, take: Callable[[], Any], encode: Callable[[Any], RecordDict]) -> None:
         # no super(): Message's own way in cannot be told to wait for a content
-        self.__dict__.update(_metadata=metadata, _content=_UNREAD, _error=None, _make=make)
+        self.__dict__.update(_metadata=metadata, _content=_UNREAD, _error=None, take=take, _encode=encode)
 
     @property
     def content(self) -> RecordDict:
         """The content, made now if nobody read it before."""
         if self.__dict__["_content"] is _UNREAD:
-            self.__dict__["_content"] = self.__dict__["_make"]()
+            self.__dict__["_content"] = self.__dict__["_encode"](self.__dict__["take"]())
         content: RecordDict = self.__dict__["_content"]
         return content
 

@@ -61,7 +61,12 @@ def vector_of(record: ArrayRecord) -> Vector:
 
 def values_of(record: ArrayRecord) -> Vector:
     """The flat vector that a record carries, to look at: a read-only view of the record's own bytes. Raises as `vector_of` does."""
-    data = record[TRAINABLE].data
+    return _view(record[TRAINABLE].data)
+
+
+@lru_cache(maxsize=8)
+def _view(data: bytes) -> Vector:
+    # all clients of a round are sent the same bytes, and are then seen to start from the same array
     start = _HEADER_START + int.from_bytes(data[_HEADER_LENGTH:_HEADER_START], "little")
     element, elements = _described(data[:start])
     return np.frombuffer(data, dtype=element, count=elements, offset=start)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from flwr.app import Context, Message, Metadata, RecordDict
 
+from fedtiny.federation.client_work import ClientReply
 from fedtiny.simulation.device import Execution, SimulatedDevice
 
 
@@ -37,10 +38,10 @@ class Task:
     """False once the server gave it up."""
     reply: Message | None = None
     """The reply, where it was made as soon as the work began."""
-    answer: RecordDict | None = None
-    """The content of the reply, where it is made later, until it is given away."""
+    answer: ClientReply | None = None
+    """What the client answered, where it does so later, until it is given away."""
     answered: bool = False
-    """Whether the content of the reply was made."""
+    """Whether the client has answered."""
     carries_arrays: bool = False
     """Whether the reply carries arrays."""
 

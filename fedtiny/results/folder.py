@@ -103,11 +103,12 @@ def check_replaceable(folder: str | Path, scenario_yaml: str, *, overwrite: bool
         return
     if read_status(place)["status"] == "running":
         raise FolderError(f"a run is being written to {place}, or was killed: wait for it, choose another --out, or use --overwrite")
-    if not _same_scenario(read_text(place / SCENARIO_FILE), scenario_yaml):
+    if not is_same_scenario(read_text(place / SCENARIO_FILE), scenario_yaml):
         raise FolderError(f"{place} holds a run of another scenario: choose another --out, or use --overwrite")
 
 
-def _same_scenario(written: str, asked: str) -> bool:
+def is_same_scenario(written: str, asked: str) -> bool:
+    """Whether the scenario that a run wrote is the resolved one that is asked for, which may leave training.cohort to the rule."""
     return asked in (written, _COHORT.sub("", written))
 
 

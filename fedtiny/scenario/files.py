@@ -164,6 +164,13 @@ def write_template(name: str) -> Path:
     return path
 
 
+def template_scenario(overrides: Sequence[Override] = ()) -> tuple[Scenario, SourceMap]:
+    """The scenario that people start from, with these values laid over it."""
+    text = files("fedtiny.scenario").joinpath("template.yaml").read_text(encoding="utf-8")
+    tree = override(parse_tree(text, "the template of fedtiny init"), overrides)
+    return to_scenario(tree, Path()), tree.sources
+
+
 def _kind_first(plain: Any) -> Any:
     if isinstance(plain, dict):
         ordered = {**({"kind": plain["kind"]} if "kind" in plain else {}), **plain}

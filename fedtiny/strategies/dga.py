@@ -57,7 +57,8 @@ from fedtiny.federation.records import LOCAL_STEPS, array_record, vector_of
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
 from fedtiny.strategies.dga_client import LEARNING_RATE, answer, foresee
-from fedtiny.strategies.dga_server import DGAServer, Rules
+from fedtiny.strategies.dga_rules import Rules
+from fedtiny.strategies.dga_server import DGAServer
 
 
 class DGA(Strategy):

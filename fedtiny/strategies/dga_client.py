@@ -19,14 +19,12 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.client_work import Client, ClientHalf, asked_steps, config_of, record_steps, steps_done
+from fedtiny.federation.client_work import Client, ClientHalf, ClientReply, asked_steps, config_of, record_steps, steps_done
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import (
     ARRAYS,
-    METRICS,
     ROUND,
     Vector,
-    array_record,
     vector_of,
 )
 from fedtiny.strategies.synchronous import client_metrics
@@ -90,8 +88,7 @@ def answer(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf
     loss = worker.mean_loss()
     record_steps(state, worker.step)
     _write(state, memory)
-    metrics = client_metrics(client, loss)
-    return RecordDict({METRICS: metrics} if reply is None else {ARRAYS: array_record(reply), METRICS: metrics})
+    return ClientReply(client_metrics(client, loss), reply)
 
 
 def foresee(content: RecordDict, course: Course) -> Foresight:

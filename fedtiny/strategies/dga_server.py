@@ -2,20 +2,20 @@
 
 import logging
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedtiny.federation.client_work import EVERYTHING, Elements
-from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, ROUND, Vector, array_record, vector_of
-from fedtiny.strategies.base import Parts, no_replies
+from fedtiny.federation.client_work import EVERYTHING, ClientReply, Elements, read_reply
+from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, PARTITION_ID, ROUND, Vector, array_record
+from fedtiny.strategies.base import no_replies
 from fedtiny.strategies.collect import now, wait_for
 from fedtiny.strategies.coverage import coverage, own_part
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, LEARNING_RATE, PIECE, STARTS
+from fedtiny.strategies.dga_rules import Rules
 
 _log = logging.getLogger("flwr")
 
@@ -23,27 +23,6 @@ Piece = Literal["before", "after", "whole"]
 
 _KEPT_AVERAGES = 100
 """A client that missed more averages than this gets the model instead of their sum: the same bytes, and memory stays bounded."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the server goes by.
-
-    `lag` is the distance in rounds between a sum and the piece that carries its average; `before_steps` is d;
-    `whole`: one message is one round; `carry`: late contributions are added to the next average.
-    """
-
-    local_steps: int
-    rate: float
-    whole: bool
-    lag: int
-    before_steps: int
-    carry: bool
-    timeout: float | None
-    weight_key: str
-    cohort_size: Callable[[int], int]
-    parts: Parts | None
-    """In a mixed fleet, what each client trains."""
 
 
 @dataclass
@@ -81,7 +60,13 @@ class _Awaited:
     carries_sum: bool
 
 
-_Answer = tuple[_Awaited, Message]
+@dataclass(frozen=True)
+class _Answer:
+    """A piece and what came of it: a reply, or the reason why there is none."""
+
+    piece: _Awaited
+    reply: ClientReply | None
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,11 +185,10 @@ class DGAServer:
         """Waits for the sums of a round and forms its average; RoundError if there is nothing to average."""
         current = self._rounds[number]
         pieces = {message_id: _Awaited(number, node, carries_sum=True) for message_id, node in current.ids.items()}
-        in_time = _answered(wait_for(self.grid, list(pieces), self._patience(current)), pieces)
+        in_time = self._answers(wait_for(self.grid, list(pieces), self._patience(current)), pieces)
         self._collected_at = now(self.grid)
-        late = _answered(wait_for(self.grid, list(self._behind), 0.0), self._behind)
+        late = self._answers(wait_for(self.grid, list(self._behind), 0.0), self._behind)
         self._behind |= pieces
-        self._note_sizes(in_time + late)
         sums, late_sums = self._sums(in_time), self._sums(late)
         if not sums and not (late_sums and self.rules.carry):
             raise no_replies(number, len(current.cohort), self.rules.timeout)
@@ -215,26 +199,35 @@ class DGAServer:
             return None
         return max(0.0, max(current.pushed, self._collected_at) + self.rules.timeout - now(self.grid))
 
-    def _note_sizes(self, answers: list[_Answer]) -> None:
-        for piece, reply in answers:
-            if not reply.has_error():
-                metrics, client = cast(MetricRecord, reply.content[METRICS]), self._clients[piece.node]
-                client.examples = float(cast(float, metrics[self.rules.weight_key]))
+    def _answers(self, replies: list[Message], pieces: dict[str, _Awaited]) -> list[_Answer]:
+        """The replies with the pieces they answer, which are no longer awaited. Of a client that is known, only sums are read: what
+        it did besides need not be trained yet."""
+        found = []
+        for message in replies:
+            piece = pieces.pop(message.metadata.reply_to_message_id)
+            client = self._clients[piece.node]
+            if message.has_error():
+                found.append(_Answer(piece, None, message.error.reason))
+            elif piece.carries_sum or client.examples is None:
+                reply = read_reply(message)
+                client.examples = float(reply.metrics[self.rules.weight_key])
                 if self.rules.parts is not None:
-                    client.own = self.rules.parts[cast(int, metrics[PARTITION_ID])]
+                    client.own = self.rules.parts[cast(int, reply.metrics[PARTITION_ID])]
+                found.append(_Answer(piece, reply))
+        return found
 
     def _sums(self, answers: list[_Answer]) -> list[_Sum]:
         """The sums that came, by round and in client order, so that it does not matter who was faster; what failed is remembered."""
         found = []
-        for piece, reply in answers:
-            if not reply.has_error() and ARRAYS in reply.content:
-                client = cast(int, cast(MetricRecord, reply.content[METRICS])[PARTITION_ID])
-                vector = vector_of(cast(ArrayRecord, reply.content[ARRAYS]))
+        for answer in answers:
+            piece, reply = answer.piece, answer.reply
+            if reply is not None and reply.arrays is not None:
+                client = cast(int, reply.metrics[PARTITION_ID])
                 if self.rules.parts is not None:
-                    own_part(self.rules.parts, client, vector)
-                found.append(_Sum(piece.round, client, piece.node, vector))
-            elif reply.has_error() or piece.carries_sum:
-                self._failed(piece, reply.error.reason if reply.has_error() else None)
+                    own_part(self.rules.parts, client, reply.arrays)
+                found.append(_Sum(piece.round, client, piece.node, reply.arrays))
+            elif reply is None or piece.carries_sum:
+                self._failed(piece, answer.failure)
         return sorted(found, key=lambda item: (item.round, item.client))
 
     def _failed(self, piece: _Awaited, reason: str | None) -> None:
@@ -291,8 +284,3 @@ class DGAServer:
         weights = {node: guess if (examples := self._clients[node].examples) is None else examples for node in nodes}
         total = sum(weights.values())
         return {node: weight / total for node, weight in weights.items()}
-
-
-def _answered(replies: list[Message], pieces: dict[str, _Awaited]) -> list[_Answer]:
-    """The replies with the pieces they answer, which are no longer awaited."""
-    return [(pieces.pop(reply.metadata.reply_to_message_id), reply) for reply in replies]

@@ -9,7 +9,7 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
 from fedtiny.federation.client_work import Client
 from fedtiny.federation.records import ARRAYS, CONFIG, METRICS, array_record, message_bytes, payload_bytes
@@ -46,7 +46,7 @@ class _AnyClient:
 
 @cache
 def _reply(elements: int | None, element: str) -> Size:
-    content = RecordDict({METRICS: client_metrics(cast(Client, _AnyClient()), 0.0)})
+    content = RecordDict({METRICS: MetricRecord({**client_metrics(cast(Client, _AnyClient()), 0.0)})})
     if elements is not None:
         content[ARRAYS] = array_record(np.zeros(elements, element))
     return message_bytes(content), payload_bytes(content)

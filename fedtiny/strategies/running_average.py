@@ -16,13 +16,14 @@ from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
-from fedtiny.federation.client_work import EVERYTHING, Elements
-from fedtiny.federation.records import ARRAYS, METRICS, PARTITION_ID, Vector, array_record, values_of
+from fedtiny.errors import SimulationError
+from fedtiny.federation.client_work import EVERYTHING, ClientReply, Elements, read_reply
+from fedtiny.federation.records import PARTITION_ID, TRAIN_LOSS, Vector, array_record
 from fedtiny.strategies.base import Parts
 from fedtiny.strategies.coverage import own_part, require_whole
 
@@ -54,7 +55,7 @@ class RunningSum:
 
 
 class RunningAverage(FlowerStrategy):
-    """Flower's FedAvg with this average: the FedAvg inside samples and reads the metrics, and so asks the same devices."""
+    """Flower's FedAvg with this average: the FedAvg inside samples, and so asks the same devices."""
 
     def __init__(self, inner: FlowerFedAvg, start: Vector, parts: Parts | None) -> None:
         self.inner, self.vector, self.parts = inner, start, parts
@@ -71,9 +72,10 @@ class RunningAverage(FlowerStrategy):
         if not valid:
             return None, None
         total = RunningSum(len(self.vector))
-        metrics = [self._add(total, reply) for reply in valid]
+        losses = [self._add(total, read_reply(reply)) for reply in valid]
         self.vector = total.average(self.vector)
-        return array_record(self.vector), self.inner.train_metrics_aggr_fn(metrics, self.inner.weighted_by_key)
+        weight = sum(weight for weight, _ in losses)
+        return array_record(self.vector), MetricRecord({TRAIN_LOSS: sum(weight * loss for weight, loss in losses) / weight})
 
     def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """Nobody: the server evaluates."""
@@ -87,14 +89,15 @@ class RunningAverage(FlowerStrategy):
         """Logs whom it asks."""
         self.inner.summary()
 
-    def _add(self, total: RunningSum, reply: Message) -> RecordDict:
-        content = reply.content
-        metrics, values = cast(MetricRecord, content[METRICS]), values_of(cast(ArrayRecord, content[ARRAYS]))
-        client, own = cast(int, metrics[PARTITION_ID]), cast(Elements, EVERYTHING)
+    def _add(self, total: RunningSum, reply: ClientReply) -> tuple[float, float]:
+        """Adds a reply and gives its weight and its loss; its arrays are then let go."""
+        client, values = cast(int, reply.metrics[PARTITION_ID]), reply.arrays
+        if values is None:
+            raise SimulationError(f"client {client} sent no values")
+        weight, own = float(reply.metrics[self.inner.weighted_by_key]), cast(Elements, EVERYTHING)
         if self.parts is None:
             require_whole(client, values, len(self.vector))
         else:
             own = own_part(self.parts, client, values)
-        total.add(own, float(cast(float, metrics[self.inner.weighted_by_key])), values)
-        reply.content = RecordDict({METRICS: metrics})
-        return reply.content
+        total.add(own, weight, values)
+        return weight, float(reply.metrics[TRAIN_LOSS])

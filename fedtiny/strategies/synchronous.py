@@ -8,22 +8,19 @@ import math
 from abc import abstractmethod
 from typing import Any, cast
 
-import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
-from fedtiny.federation.client_work import Client, ClientHalf, asked_steps, record_steps, steps_done
+from fedtiny.federation.client_work import Client, ClientHalf, ClientReply, asked_steps, record_steps, steps_done
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import (
     ARRAYS,
-    METRICS,
     NUM_EXAMPLES,
     PARTITION_ID,
     TRAIN_LOSS,
     UNIFORM_WEIGHT,
-    array_record,
-    vector_of,
+    values_of,
 )
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy, no_replies
 from fedtiny.strategies.collect import wait_for_nodes
@@ -113,12 +110,12 @@ def run_flower(
 def train_from_global(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
     """A client's answer: trains from the received weights with the local optimizer and returns its own elements of the new ones."""
     done, steps = steps_done(state), asked_steps(content)
-    result = yield LocalWork(vector_of(cast(ArrayRecord, content[ARRAYS])), done + 1, steps)
+    result = yield LocalWork(values_of(cast(ArrayRecord, content[ARRAYS])), done + 1, steps)
     record_steps(state, done + steps)
-    loss = float(np.mean(result.losses)) if steps else 0.0
-    return RecordDict({ARRAYS: array_record(result.weights[client.own]), METRICS: client_metrics(client, loss)})
+    loss = float(result.losses.sum()) / steps if steps else 0.0
+    return ClientReply(client_metrics(client, loss), result.weights[client.own])
 
 
-def client_metrics(client: Client, loss: float) -> MetricRecord:
+def client_metrics(client: Client, loss: float) -> dict[str, int | float]:
     """What a client tells about its work beside the arrays."""
-    return MetricRecord({NUM_EXAMPLES: client.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: client.number, TRAIN_LOSS: loss})
+    return {NUM_EXAMPLES: client.examples, UNIFORM_WEIGHT: 1.0, PARTITION_ID: client.number, TRAIN_LOSS: loss}

@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from fedtiny.errors import FolderError, ScenarioError
-from fedtiny.results.folder import RUN_FILE, SCENARIO_FILE, read_status
+from fedtiny.results.folder import RUN_FILE, SCENARIO_FILE, is_same_scenario, read_status
 from fedtiny.results.sweep import SweepResult, cells_schema, is_sweep, read_sweep, write_sweep
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.sweeps.axes import Cell, Sweep
@@ -97,7 +97,7 @@ def finished(cell: Cell, folder: Path) -> Outcome | None:
     """The outcome of a cell that was run before, or None if it has to run."""
     try:
         run = read_status(folder)
-        same = (folder / SCENARIO_FILE).read_text(encoding="utf-8") == resolved_yaml(cell.scenario)
+        same = is_same_scenario((folder / SCENARIO_FILE).read_text(encoding="utf-8"), resolved_yaml(cell.scenario))
     except (FolderError, OSError):
         return None
     return Outcome(cell.id, "done", summary=run["summary"]) if same and run["status"] == "done" else None

@@ -215,7 +215,7 @@ class _Batches:
 
 def _stacked(vectors: Sequence[np.ndarray], like: Tensor) -> Tensor:
     if all(vector is vectors[0] for vector in vectors):
-        return torch.from_numpy(vectors[0]).to(like).expand(len(vectors), -1).clone()
+        return torch.from_numpy(vectors[0].copy()).to(like).expand(len(vectors), -1).clone()
     return torch.from_numpy(np.stack(vectors)).to(like)
 
 

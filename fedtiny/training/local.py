@@ -126,7 +126,7 @@ class FlatNetwork:
 
     def load(self, vector: np.ndarray) -> None:
         """Sets the trainable elements from a flat vector."""
-        self.weights.copy_(torch.from_numpy(vector))
+        self.weights.copy_(torch.from_numpy(vector if vector.flags.writeable else vector.copy()))
         self.spread()
 
     def spread(self) -> None:

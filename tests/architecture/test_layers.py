@@ -24,6 +24,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "preparation",
         "flower_app",
         "simulated_clients",
+        "cohort_calibration",
         "world_identity",
         "remembered_training",
         "recording",
@@ -34,7 +35,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "update_search",
     ],
     ("sweeps", "deployment"),
-    ["terminal", "command_options", "planning_commands", "cli", "__main__", "__init__"],
+    ["terminal", "command_options", "planning_commands", "calibration_commands", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
@@ -58,7 +59,7 @@ HEAVY = {
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
     "ray": {"sweeps"},
-    "typer": {"terminal", "command_options", "planning_commands", "cli"},
+    "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "cli"},
     "rich": {"terminal"},
     "sklearn": {"datasets"},
 }
@@ -79,7 +80,15 @@ REDRAWN_WITHOUT = {"torch", "simpy", "flwr"}
 
 CLOCKS = {"time", "datetime"}
 # For provenance, progress and measurements of this machine; collect.py waits on a real Grid.
-KNOWS_THE_TIME_OF_DAY = {"experiment.py", "cli.py", "sweeps", "calibration", "deployment", "strategies/collect.py"}
+KNOWS_THE_TIME_OF_DAY = {
+    "experiment.py",
+    "cli.py",
+    "calibration_commands.py",
+    "sweeps",
+    "calibration",
+    "deployment",
+    "strategies/collect.py",
+}
 FLOWER_INTERNALS = "federation/flower_internals.py"
 PUBLIC_FLOWER = {"flwr", "flwr.app", "flwr.clientapp", "flwr.clientapp.mod", "flwr.serverapp", "flwr.serverapp.strategy"}
 

@@ -14,9 +14,8 @@ from flwr.app import Context, RecordDict
 from safetensors.numpy import load_file
 
 import fedtiny
-from fedtiny.experiment import virtual_grid
 from fedtiny.federation.flower_internals import server_identity
-from fedtiny.simulation.trace import Trace
+from fedtiny.training.cohort_rules import Cohort
 
 APP = Path(__file__).resolve().parents[2] / "clients" / "dga-digits"
 PACKAGE = "dga_digits"
@@ -49,10 +48,10 @@ def run_config(overrides, tmp_path):
     return {**config, "overrides": overrides, "final-model": str(tmp_path / "model.safetensors")}
 
 
-def run_in_virtual_time(load, run_config, answer):
+def run_in_virtual_time(load, run_config, answer, plain_grid):
     """Runs the app's server on virtual nodes that answer with `answer`; the model it wrote, and the virtual time (s)."""
     world = fedtiny.prepare(load("settings").scenario_of(run_config))
-    grid = virtual_grid(world, answer, Trace(), run_config)
+    grid = plain_grid(world, answer, run_config)
     server = load("server_app").app
     with server_identity():
         server(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config=run_config))
@@ -60,7 +59,10 @@ def run_in_virtual_time(load, run_config, answer):
 
 
 def assert_is_the_simulations(load, run_config, model, virtual_time):
-    simulated = fedtiny.run(load("settings").scenario_of(run_config))
+    scenario = load("settings").scenario_of(run_config)
+    # a SuperNode trains its one client: the simulation is told to train one after the other, too
+    one_by_one = scenario.training.model_copy(update={"cohort": Cohort(execution="loop", clients=1)})
+    simulated = fedtiny.run(scenario.model_copy(update={"training": one_by_one}))
     assert model.keys() == simulated.model.keys()
     for name, values in simulated.model.items():
         np.testing.assert_array_equal(model[name], values)
@@ -68,13 +70,13 @@ def assert_is_the_simulations(load, run_config, model, virtual_time):
 
 
 @STRATEGIES
-def test_the_app_computes_every_bit_that_the_simulation_computes(load, run_config):
+def test_the_app_computes_every_bit_that_the_simulation_computes(load, run_config, plain_grid):
     app = load("client_app").app
-    assert_is_the_simulations(load, run_config, *run_in_virtual_time(load, run_config, app))
+    assert_is_the_simulations(load, run_config, *run_in_virtual_time(load, run_config, app, plain_grid))
 
 
 @STRATEGIES
-def test_a_client_remembers_in_its_context_and_nowhere_else(load, run_config):
+def test_a_client_remembers_in_its_context_and_nowhere_else(load, run_config, plain_grid):
     """As on a SuperNode: every message meets a newly loaded app, and a context that went through a store."""
 
     def answer(message, context):
@@ -83,21 +85,21 @@ def test_a_client_remembers_in_its_context_and_nowhere_else(load, run_config):
         context.state = deepcopy(stored.state)
         return reply
 
-    assert_is_the_simulations(load, run_config, *run_in_virtual_time(load, run_config, answer))
+    assert_is_the_simulations(load, run_config, *run_in_virtual_time(load, run_config, answer, plain_grid))
 
 
 @pytest.mark.parametrize("overrides", [SENT_EARLY])
-def test_the_model_depends_on_what_the_run_configuration_overrides(load, run_config):
+def test_the_model_depends_on_what_the_run_configuration_overrides(load, run_config, plain_grid):
     app = load("client_app").app
-    model, _ = run_in_virtual_time(load, run_config, app)
-    other, _ = run_in_virtual_time(load, {**run_config, "overrides": "{stop.rounds: 4, seed: 8}"}, app)
+    model, _ = run_in_virtual_time(load, run_config, app, plain_grid)
+    other, _ = run_in_virtual_time(load, {**run_config, "overrides": "{stop.rounds: 4, seed: 8}"}, app, plain_grid)
     assert any((model[name] != other[name]).any() for name in model)
 
 
 @pytest.mark.parametrize("overrides", [SENT_EARLY])
-def test_the_server_logs_the_quality_of_every_version(load, run_config, caplog):
+def test_the_server_logs_the_quality_of_every_version(load, run_config, caplog, plain_grid):
     with caplog.at_level("INFO", logger="flwr"):
-        run_in_virtual_time(load, run_config, load("client_app").app)
+        run_in_virtual_time(load, run_config, load("client_app").app, plain_grid)
     rounds = [record.getMessage().split(":")[0] for record in caplog.records if record.getMessage().startswith("round ")]
     assert rounds == [f"round {number}" for number in range(5)]
 

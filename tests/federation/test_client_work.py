@@ -7,7 +7,7 @@ import pytest
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.client_work import answered, asked_steps, client_app, config_of, partition_id, record_steps, steps_done
+from fedtiny.federation.client_work import ClientReply, answered, asked_steps, client_app, config_of, partition_id, record_steps, steps_done
 from fedtiny.federation.grid import node_context
 from fedtiny.federation.messages import instruction_of
 from fedtiny.training.local_work import LocalResult, LocalWork
@@ -43,9 +43,9 @@ def test_wishes_for_local_steps_are_granted_one_after_the_other():
     def half():
         first = yield LocalWork(np.zeros(1), 1, 2)
         second = yield LocalWork(first.weights, 3, 3)
-        return RecordDict({"metrics": MetricRecord({"weight": float(second.weights[0]), "last": second.losses[-1]})})
+        return ClientReply({"weight": float(second.weights[0]), "last": float(second.losses[-1])})
 
-    assert dict(answered(half(), done)["metrics"]) == {"weight": 5.0, "last": 5.0}
+    assert answered(half(), done).metrics == {"weight": 5.0, "last": 5.0}
 
 
 def test_the_app_answers_with_the_strategys_half_on_the_nodes_state():
@@ -54,7 +54,7 @@ def test_the_app_answers_with_the_strategys_half_on_the_nodes_state():
     def answer(content, state, learner):
         result = yield LocalWork(np.zeros(1), steps_done(state) + 1, content["config"]["local-steps"])
         record_steps(state, steps_done(state) + len(result.losses))
-        return RecordDict({"metrics": MetricRecord({"client": learner.number})})
+        return ClientReply({"client": learner.number})
 
     app = client_app(answer, lambda context: SimpleNamespace(number=partition_id(context), do=done))
     reply = app(instruction(**{"local-steps": 3}), context)

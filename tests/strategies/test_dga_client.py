@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, RecordDict
 from fedtiny.errors import SimulationError
 from fedtiny.federation.client_work import answered
 from fedtiny.federation.foresight import Course
-from fedtiny.federation.records import array_record, vector_of
+from fedtiny.federation.records import array_record
 from fedtiny.strategies.dga_client import answer, foresee
 from fedtiny.training.local_work import LocalResult
 
@@ -60,9 +60,9 @@ class Client:
         before = self.steps
         reply = answered(answer(content, self.state, self.learner), self.learner.do)
         assert self.steps - before == foreseen.steps, "what a message takes is said before"
-        assert ("arrays" in reply) == foreseen.carries_arrays, "what a reply carries is said before"
+        assert (reply.arrays is not None) == foreseen.carries_arrays, "what a reply carries is said before"
         assert self.course.steps == self.steps
-        return float(vector_of(reply["arrays"])[0]) if "arrays" in reply else None
+        return None if reply.arrays is None else float(reply.arrays[0])
 
     @property
     def steps(self):
@@ -153,9 +153,9 @@ def test_the_second_half_of_a_round_whose_first_was_lost_still_brings_its_averag
 
 
 def test_a_reply_tells_how_much_data_the_client_has_and_its_loss(client):
-    metrics = answered(answer(start("before", 1, 3, [10.0]), client.state, client.learner), client.learner.do)["metrics"]
+    metrics = answered(answer(start("before", 1, 3, [10.0]), client.state, client.learner), client.learner.do).metrics
     assert dict(metrics) == {"num-examples": 30, "uniform-weight": 1.0, "partition-id": 5, "train-loss": 20.0}
-    metrics = answered(answer(message("after", 1, 0), client.state, client.learner), client.learner.do)["metrics"]
+    metrics = answered(answer(message("after", 1, 0), client.state, client.learner), client.learner.do).metrics
     assert metrics["train-loss"] == 20.0
 
 

@@ -1,0 +1,27 @@
+"""What DGA's server goes by (see dga.py for the algorithm)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fedtiny.strategies.base import Parts
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the server goes by.
+
+    `lag` is the distance in rounds between a sum and the piece that carries its average; `before_steps` is d;
+    `whole`: one message is one round; `carry`: late contributions are added to the next average.
+    """
+
+    local_steps: int
+    rate: float
+    whole: bool
+    lag: int
+    before_steps: int
+    carry: bool
+    timeout: float | None
+    weight_key: str
+    cohort_size: Callable[[int], int]
+    parts: Parts | None
+    """In a mixed fleet, what each client trains."""
