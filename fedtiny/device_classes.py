@@ -24,7 +24,7 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.models.base import Pretraining
 from fedtiny.participation import Participant, assigned, decide_counted
 from fedtiny.scenario.schema import Scenario
-from fedtiny.training.local import Batches
+from fedtiny.training.batches import Batches
 from fedtiny.updates.plan import UpdatePlan
 
 

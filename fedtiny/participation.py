@@ -18,7 +18,7 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.results.record import MemoryNeed
 from fedtiny.scenario.choices import FAMILIES
 from fedtiny.scenario.schema import Scenario
-from fedtiny.training.local import Batches
+from fedtiny.training.batches import Batches
 from fedtiny.updates.automatic import Automatic
 from fedtiny.updates.plan import UpdatePlan
 

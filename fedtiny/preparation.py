@@ -29,8 +29,9 @@ from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
 from fedtiny.participation import Participant, assigned, decide, is_mixed, who_trains_what
 from fedtiny.scenario.schema import Scenario
+from fedtiny.training.batches import Batches
 from fedtiny.training.cohort_rules import Cohort, can_be_vectorised, cohort_for
-from fedtiny.training.local import Batches, Examples, FlatNetwork, dtype_of
+from fedtiny.training.local import Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
 from fedtiny.updates.layout import Layout, OwnElements, layout_of, own_elements, union
 

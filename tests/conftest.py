@@ -208,7 +208,7 @@ class Federation:
         from torch import nn
 
         from fedtiny.randomness import Streams
-        from fedtiny.training.local import Batches
+        from fedtiny.training.batches import Batches
 
         size = len(self.targets[client]) if self.batch_size == "all" else int(self.batch_size)
         batches = Batches(np.arange(len(self.targets[client])), size, Streams(5), ("group", 0, "device", client))

@@ -31,8 +31,9 @@ from fedtiny.design.scheme_search import Contributions, Scheme
 from fedtiny.models.summary import ModelSummary
 from fedtiny.parts import Part
 from fedtiny.randomness import Streams
+from fedtiny.training.batches import Batches
 from fedtiny.training.evaluation import evaluate
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import Optimizer
 from fedtiny.updates.layout import layout_of
 from fedtiny.updates.plan import UpdatePlan

@@ -113,10 +113,9 @@ class CohortTrainer:
         flow = batches.inputs(step) if self.features is None else self.features.of(batches.lanes, batches.chosen(step))
         for stage in self.rest:
             flow = stage(flow)
-        every = functional.cross_entropy(flow, batches.targets(step), reduction="none")
-        of_clients = (every.view(len(batches.lanes), -1) * batches.shares(step)).sum(1)
-        joined.keep(torch.autograd.grad(of_clients.sum(), joined.leaves, allow_unused=True))
-        return of_clients.detach()
+        losses, of_flow = _loss(flow, batches.targets(step), batches.shares(step))
+        joined.keep(torch.autograd.grad(flow, joined.leaves, of_flow, allow_unused=True))
+        return losses
 
     def _join(self, matrix: Tensor, gradients: Tensor, names: frozenset[str] | None) -> "_Joined":
         """Makes the matrix's columns the values of the layers."""
@@ -183,17 +182,24 @@ class _Batches:
         self.lanes = lanes
         steps, largest = lanes[0].work.steps, max(lane.largest_batch for lane in lanes)
         self._chosen = np.zeros((steps, len(lanes), largest), dtype=np.int64)
-        shares = np.zeros((steps, len(lanes), largest))
+        shares = np.full((steps, len(lanes), largest), 1.0 / largest)
         for column, lane in enumerate(lanes):
             batches, first = lane.learner.batches, lane.work.first_step
+            block = batches.block(first, steps)
+            if block is not None and block.shape[1] == largest:
+                self._chosen[:, column] = block
+                continue
             for step in range(steps):
                 batch = batches.batch(first + step)
                 self._chosen[step, column, : len(batch)] = batch
                 self._chosen[step, column, len(batch) :] = batch[0]
-                shares[step, column, : len(batch)] = 1.0 / len(batch)
+                shares[step, column] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)
         self._examples = lanes[0].learner.examples_of_all
         self._indices = torch.from_numpy(self._chosen).flatten(1)
         self._shares = torch.from_numpy(shares).to(like)
+        self._targets = self._examples.targets.index_select(0, self._indices.flatten()).view(
+            steps, len(lanes) * largest, *self._examples.targets.shape[1:]
+        )
 
     def chosen(self, step: int) -> np.ndarray:
         """Indices (clients, batch) into all examples."""
@@ -206,7 +212,7 @@ class _Batches:
 
     def targets(self, step: int) -> Tensor:
         """(clients * batch, ...)."""
-        return self._examples.targets.index_select(0, self._indices[step])
+        return self._targets[step]
 
     def shares(self, step: int) -> Tensor:
         """How much every example counts in its client's mean, (clients, batch)."""
@@ -233,6 +239,20 @@ def _stepper(lane: Lane, matrix: Tensor, gradients: Tensor, own: Tensor | None) 
         matrix[:, own] = mine
 
     return step
+
+
+def _loss(logits: Tensor, targets: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy of each client, (clients,), and the gradient of their sum, as the logits are: with `shares` (clients,
+    batch) for what an example counts, that is share * (softmax(logits) - target)."""
+    scores = logits.detach()
+    if targets.is_floating_point():
+        every = functional.cross_entropy(scores, targets, reduction="none")
+        gradient = torch.softmax(scores, 1) * targets.sum(1, keepdim=True) - targets
+    else:
+        logarithms, place = torch.log_softmax(scores, 1), targets.unsqueeze(1)
+        every = -logarithms.gather(1, place).squeeze(1)
+        gradient = logarithms.exp_().scatter_add_(1, place, torch.full_like(place, -1, dtype=scores.dtype))
+    return (every.view_as(shares) * shares).sum(1), gradient * shares.view(-1, 1)
 
 
 def _observe(lanes: Sequence[Lane], matrix: Tensor, step: int) -> None:

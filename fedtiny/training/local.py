@@ -4,14 +4,10 @@ All trainable tensors of a network are views into one flat vector, and their gra
 writing and stepping are single operations whatever the number of tensors. Of a tensor that trains on some of its channels
 only those are in the vector: they are copied into the tensor before its layer computes, and their part of its gradient is
 copied out. Frozen parameters have no gradient: none is computed, stored or sent.
-
-Batch n of a client depends on (seed, client, n) only: every epoch is a fresh permutation of the client's examples, the
-short last batch is kept, and counting runs on across rounds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -20,7 +16,7 @@ from torch import nn
 
 from fedtiny.errors import FedTinyError, ModelError
 from fedtiny.models.quantization import DEFAULT, Int8
-from fedtiny.randomness import Streams
+from fedtiny.training.batches import Batches
 from fedtiny.training.local_work import LocalResult, LocalWork, WorkFailed
 from fedtiny.training.one_thread import one_thread
 from fedtiny.training.optimizer import Optimizer
@@ -38,40 +34,6 @@ class Examples:
 
     inputs: torch.Tensor
     targets: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The endless sequence of one client's batches; indices point into the whole training set."""
-
-    indices: np.ndarray
-    batch_size: int
-    streams: Streams
-    path: tuple[str | int, ...]
-
-    @property
-    def per_epoch(self) -> int:
-        """How many batches one pass over the client's data takes."""
-        return -(-len(self.indices) // self.batch_size)
-
-    def size(self, step: int) -> int:
-        """How many examples batch `step` (counted from 1) holds."""
-        position = (step - 1) % self.per_epoch
-        return min(self.batch_size, len(self.indices) - position * self.batch_size)
-
-    def batch(self, step: int) -> np.ndarray:
-        """Indices (batch,) of batch `step`, counted from 1; one batch that is all the data is taken in order."""
-        if self.per_epoch == 1:
-            return self.indices
-        epoch, position = divmod(step - 1, self.per_epoch)
-        order = _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
-        chosen: np.ndarray = self.indices[order[position * self.batch_size : (position + 1) * self.batch_size]]
-        return chosen
-
-
-@lru_cache(maxsize=4096)
-def _epoch_order(streams: Streams, path: tuple[str | int, ...], examples: int) -> np.ndarray:
-    return streams.numpy(*path).permutation(examples)
 
 
 class FlatNetwork:

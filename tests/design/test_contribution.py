@@ -11,8 +11,9 @@ from fedtiny.models.measure import summarize
 from fedtiny.models.seeded import build_seeded
 from fedtiny.models.small_cnn import SmallCnn
 from fedtiny.randomness import Streams
+from fedtiny.training.batches import Batches
 from fedtiny.training.evaluation import evaluate
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import SGD
 from fedtiny.updates.sparse import Sparse
 

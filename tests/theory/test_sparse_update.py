@@ -17,7 +17,8 @@ from fedtiny.models.quantized_network import parameter_scales
 from fedtiny.preparation import prepare
 from fedtiny.randomness import Streams
 from fedtiny.scenario.schema import Scenario
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.batches import Batches
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import SGD
 from fedtiny.training.quantization_aware_scaling import gradient_factors
 from fedtiny.updates.convolutions import main_convolutions

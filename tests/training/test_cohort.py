@@ -12,9 +12,10 @@ from fedtiny.models.linear import Linear
 from fedtiny.models.mobilenet_v2 import MobileNetV2
 from fedtiny.models.small_cnn import SmallCnn
 from fedtiny.randomness import Streams
+from fedtiny.training.batches import Batches
 from fedtiny.training.cohort import CohortTrainer
 from fedtiny.training.cohort_rules import can_be_vectorised
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.local_work import LocalWork
 from fedtiny.training.optimizer import SGD, Adam
 from fedtiny.updates.layout import Layout, TrainableTensor, own_elements

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from fedtiny.randomness import Streams
+from fedtiny.training.batches import Batches
 from fedtiny.training.cohort_measurement import MeasuredCohort, measure_cohorts, suits
 from fedtiny.training.cohort_rules import Cohort
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import SGD
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from fedtiny.errors import ModelError
 from fedtiny.randomness import Streams
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner, dtype_of, named
+from fedtiny.training.batches import Batches
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner, dtype_of, named
 from fedtiny.training.optimizer import SGD, Adam
 from fedtiny.training.stepper import torch_optimizer
 from fedtiny.updates.layout import Layout, OwnElements, TrainableTensor

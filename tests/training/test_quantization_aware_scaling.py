@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from fedtiny.models.quantization import Int8
 from fedtiny.models.quantized_network import quantized_convolutions
 from fedtiny.randomness import Streams
-from fedtiny.training.local import Batches, Examples, FlatNetwork, LocalLearner
+from fedtiny.training.batches import Batches
+from fedtiny.training.local import Examples, FlatNetwork, LocalLearner
 from fedtiny.training.optimizer import SGD
 from fedtiny.training.quantization_aware_scaling import integer_storage
 from fedtiny.updates.layout import Layout, TrainableTensor, own_elements
