@@ -57,6 +57,7 @@ class VirtualTimeGrid(Grid):
     poll_interval: float = 3.0
     lifetime: float = math.inf
     horizon: float = math.inf
+    _node_ids: list[int] = field(default_factory=list)
     _asked: dict[int, set[int]] = field(default_factory=dict)
     _contributed: dict[int, set[int]] = field(default_factory=dict)
     _tasks: dict[str, Task | None] = field(default_factory=dict)
@@ -84,7 +85,9 @@ class VirtualTimeGrid(Grid):
 
     def get_node_ids(self) -> list[int]:
         """The node ids of all participants, ascending: device number + 2."""
-        return sorted(self.nodes)
+        if not self._node_ids:
+            self._node_ids = sorted(self.nodes)
+        return self._node_ids.copy()
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Sends messages now; those for one node travel as one burst, in order. Returns their ids."""

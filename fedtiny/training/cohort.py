@@ -19,42 +19,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
-from fedtiny.training.client_layers import ClientConvolution, client_layer
+from fedtiny.training.client_layers import ClientConvolution, ClientLinear, client_layer
+from fedtiny.training.cohort_lanes import Lane, LaneBatches
 from fedtiny.training.cohort_rules import can_be_vectorised
+from fedtiny.training.cross_entropy import loss_and_gradient, put_head_gradients
 from fedtiny.training.frozen_features import FrozenFeatures, Stage, stages_of
 from fedtiny.training.local import FlatNetwork, LocalLearner
-from fedtiny.training.local_work import LocalResult, LocalWork, Package
+from fedtiny.training.local_work import LocalResult, Package
 from fedtiny.training.one_thread import one_thread
 from fedtiny.training.optimizer import SGD
 from fedtiny.training.stepper import stepper
-from fedtiny.updates.layout import TrainableTensor
+from fedtiny.updates.layout import Layout, TrainableTensor
 
 Learner = Callable[[int], LocalLearner]
 """Finds a client's learner by its number."""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One client of a pass."""
-
-    place: int
-    """Where in the package it stands."""
-    learner: LocalLearner
-    work: LocalWork
-
-    @property
-    def largest_batch(self) -> int:
-        """The most examples of one of its batches."""
-        return min(self.learner.batches.batch_size, self.learner.examples)
-
-    @property
-    def goes_with(self) -> Hashable:
-        """Equal for clients that can be trained in one pass."""
-        part = None if self.learner.part is None else id(self.learner.part)
-        return self.work.steps, self.work.rate, self.work.holds_last, part, (self.largest_batch - 1).bit_length()
 
 
 class CohortTrainer:
@@ -71,6 +51,7 @@ class CohortTrainer:
         self.values: dict[str, Tensor] = {}
         network = self._with_client_layers(flat.network, "")
         self.trunk, self.rest = _split(stages_of(network), flat.layout.names, network)
+        self.head = _head_alone(self.rest, flat.layout)
         self.features = FrozenFeatures(self.trunk, features_bytes) if self.trunk else None
 
     @one_thread()
@@ -91,7 +72,7 @@ class CohortTrainer:
         gradients = torch.zeros_like(matrix)
         own = None if part is None else torch.from_numpy(part.positions).to(matrix.device)
         joined = self._join(matrix, gradients, None if part is None else part.names)
-        batches = _Batches(lanes, self.flat.weights)
+        batches = LaneBatches(lanes, self.flat.weights)
         step_once = _stepper(lanes[0], matrix, gradients, own)
         total = None if work.rate is None else torch.zeros_like(gradients)
         last, losses = None, torch.zeros(work.steps, len(lanes), dtype=torch.float64)
@@ -108,13 +89,26 @@ class CohortTrainer:
         self.values.clear()
         return _results(lanes, matrix, losses, total, last)
 
-    def _backward(self, batches: "_Batches", step: int, joined: "_Joined") -> Tensor:
+    def _backward(self, batches: LaneBatches, step: int, joined: "_Joined") -> Tensor:
         """Puts the gradients of the step's batches into the matrix and returns the mean loss of each client, (clients,)."""
         flow = batches.inputs(step) if self.features is None else self.features.of(batches.lanes, batches.chosen(step))
+        if self.head is not None and len(joined.leaves) == len(self.values):
+            return self._head_alone(flow, batches, step, joined, self.head)
         for stage in self.rest:
             flow = stage(flow)
-        losses, of_flow = _loss(flow, batches.targets(step), batches.shares(step))
-        joined.keep(torch.autograd.grad(flow, joined.leaves, of_flow, allow_unused=True))
+        losses, of_flow = loss_and_gradient(flow, batches.targets(step), batches.shares(step))
+        # a gradient that is given to autograd.grad makes torch import sympy, most of a second
+        joined.keep(torch.autograd.grad((flow * of_flow).sum(), joined.leaves, allow_unused=True))
+        return losses
+
+    @torch.no_grad()
+    def _head_alone(self, flow: Tensor, batches: LaneBatches, step: int, joined: "_Joined", head: ClientLinear) -> Tensor:
+        """The same where nothing but the last linear layer trains."""
+        for stage in self.rest[:-1]:
+            flow = stage(flow)
+        losses, of_logits = loss_and_gradient(head(flow), batches.targets(step), batches.shares(step))
+        clients = len(batches.lanes)
+        put_head_gradients(flow.view(clients, -1, flow.shape[-1]), of_logits.view(clients, -1, of_logits.shape[-1]), *joined.of_layer())
         return losses
 
     def _join(self, matrix: Tensor, gradients: Tensor, names: frozenset[str] | None) -> "_Joined":
@@ -169,54 +163,14 @@ class _Joined:
         for tensor, own, whole, channels in self.partial:
             values[tensor.name] = whole.index_copy(tensor.axis + 1, channels, own)
 
+    def of_layer(self) -> tuple[Tensor, Tensor | None]:
+        """The places of the gradients of weight and bias, where these are all the leaves."""
+        return self.gradients[0], self.gradients[1] if len(self.gradients) > 1 else None
+
     def keep(self, found: Sequence[Tensor | None]) -> None:
         """Writes gradients to their places; None is a tensor that the loss does not depend on."""
         there = [(place, gradient) for place, gradient in zip(self.gradients, found, strict=True) if gradient is not None]
         torch._foreach_copy_([place for place, _ in there], [gradient for _, gradient in there])
-
-
-class _Batches:
-    """The batches of a pass, filled up to the size of the largest."""
-
-    def __init__(self, lanes: Sequence[Lane], like: Tensor) -> None:
-        self.lanes = lanes
-        steps, largest = lanes[0].work.steps, max(lane.largest_batch for lane in lanes)
-        self._chosen = np.zeros((steps, len(lanes), largest), dtype=np.int64)
-        shares = np.full((steps, len(lanes), largest), 1.0 / largest)
-        for column, lane in enumerate(lanes):
-            batches, first = lane.learner.batches, lane.work.first_step
-            block = batches.block(first, steps)
-            if block is not None and block.shape[1] == largest:
-                self._chosen[:, column] = block
-                continue
-            for step in range(steps):
-                batch = batches.batch(first + step)
-                self._chosen[step, column, : len(batch)] = batch
-                self._chosen[step, column, len(batch) :] = batch[0]
-                shares[step, column] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)
-        self._examples = lanes[0].learner.examples_of_all
-        self._indices = torch.from_numpy(self._chosen).flatten(1)
-        self._shares = torch.from_numpy(shares).to(like)
-        self._targets = self._examples.targets.index_select(0, self._indices.flatten()).view(
-            steps, len(lanes) * largest, *self._examples.targets.shape[1:]
-        )
-
-    def chosen(self, step: int) -> np.ndarray:
-        """Indices (clients, batch) into all examples."""
-        indices: np.ndarray = self._chosen[step]
-        return indices
-
-    def inputs(self, step: int) -> Tensor:
-        """(clients * batch, ...)."""
-        return self._examples.inputs.index_select(0, self._indices[step])
-
-    def targets(self, step: int) -> Tensor:
-        """(clients * batch, ...)."""
-        return self._targets[step]
-
-    def shares(self, step: int) -> Tensor:
-        """How much every example counts in its client's mean, (clients, batch)."""
-        return self._shares[step]
 
 
 def _stacked(vectors: Sequence[np.ndarray], like: Tensor) -> Tensor:
@@ -241,20 +195,6 @@ def _stepper(lane: Lane, matrix: Tensor, gradients: Tensor, own: Tensor | None) 
     return step
 
 
-def _loss(logits: Tensor, targets: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy of each client, (clients,), and the gradient of their sum, as the logits are: with `shares` (clients,
-    batch) for what an example counts, that is share * (softmax(logits) - target)."""
-    scores = logits.detach()
-    if targets.is_floating_point():
-        every = functional.cross_entropy(scores, targets, reduction="none")
-        gradient = torch.softmax(scores, 1) * targets.sum(1, keepdim=True) - targets
-    else:
-        logarithms, place = torch.log_softmax(scores, 1), targets.unsqueeze(1)
-        every = -logarithms.gather(1, place).squeeze(1)
-        gradient = logarithms.exp_().scatter_add_(1, place, torch.full_like(place, -1, dtype=scores.dtype))
-    return (every.view_as(shares) * shares).sum(1), gradient * shares.view(-1, 1)
-
-
 def _observe(lanes: Sequence[Lane], matrix: Tensor, step: int) -> None:
     for row, lane in enumerate(lanes):
         if lane.learner.observer is not None:
@@ -273,6 +213,16 @@ def _results(lanes: Sequence[Lane], matrix: Tensor, losses: Tensor, total: Tenso
         )
         for row, lane in enumerate(lanes)
     ]
+
+
+def _head_alone(rest: Sequence[Stage], layout: Layout) -> ClientLinear | None:
+    """The last layer, if it is linear and its whole weight, and its bias if it has one, are all that trains."""
+    head = rest[-1] if rest else None
+    if not isinstance(head, ClientLinear) or head.layer.weight.dim() != 2:
+        return None
+    whole = [f"{head.path}.{name}" for name, _ in head.layer.named_parameters()]
+    alone = [tensor.name for tensor in layout.tensors] == whole and all(tensor.channels is None for tensor in layout.tensors)
+    return head if alone and whole[0] == f"{head.path}.weight" else None
 
 
 def _split(stages: Sequence[Stage], names: frozenset[str], network: nn.Module) -> tuple[list[Stage], list[Stage]]:

@@ -1,0 +1,76 @@
+"""The clients of one pass, and their batches side by side."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedtiny.training.local import LocalLearner
+from fedtiny.training.local_work import LocalWork
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One client of a pass."""
+
+    place: int
+    """Where in the package it stands."""
+    learner: LocalLearner
+    work: LocalWork
+
+    @property
+    def largest_batch(self) -> int:
+        """The most examples of one of its batches."""
+        return min(self.learner.batches.batch_size, self.learner.examples)
+
+    @property
+    def goes_with(self) -> Hashable:
+        """Equal for clients that can be trained in one pass."""
+        part = None if self.learner.part is None else id(self.learner.part)
+        return self.work.steps, self.work.rate, self.work.holds_last, part, (self.largest_batch - 1).bit_length()
+
+
+class LaneBatches:
+    """The batches of a pass, filled up to the size of the largest."""
+
+    def __init__(self, lanes: Sequence[Lane], like: Tensor) -> None:
+        self.lanes = lanes
+        steps, largest = lanes[0].work.steps, max(lane.largest_batch for lane in lanes)
+        self._chosen = np.zeros((steps, len(lanes), largest), dtype=np.int64)
+        shares = np.full((steps, len(lanes), largest), 1.0 / largest)
+        for column, lane in enumerate(lanes):
+            batches, first = lane.learner.batches, lane.work.first_step
+            block = batches.block(first, steps)
+            if block is not None and block.shape[1] == largest:
+                self._chosen[:, column] = block
+                continue
+            for step in range(steps):
+                batch = batches.batch(first + step)
+                self._chosen[step, column, : len(batch)] = batch
+                self._chosen[step, column, len(batch) :] = batch[0]
+                shares[step, column] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)
+        self._examples = lanes[0].learner.examples_of_all
+        self._indices = torch.from_numpy(self._chosen).flatten(1)
+        self._shares = torch.from_numpy(shares).to(like)
+        self._targets = self._examples.targets.index_select(0, self._indices.flatten()).view(
+            steps, len(lanes) * largest, *self._examples.targets.shape[1:]
+        )
+
+    def chosen(self, step: int) -> np.ndarray:
+        """Indices (clients, batch) into all examples."""
+        indices: np.ndarray = self._chosen[step]
+        return indices
+
+    def inputs(self, step: int) -> Tensor:
+        """(clients * batch, ...)."""
+        return self._examples.inputs.index_select(0, self._indices[step])
+
+    def targets(self, step: int) -> Tensor:
+        """(clients * batch, ...)."""
+        return self._targets[step]
+
+    def shares(self, step: int) -> Tensor:
+        """How much every example counts in its client's mean, (clients, batch)."""
+        return self._shares[step]
