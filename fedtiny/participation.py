@@ -167,19 +167,20 @@ def memory_needs(participants: Sequence[Participant]) -> list[MemoryNeed]:
 _MOST_LINES: Final = 20
 
 
-def who_trains_what(participants: Sequence[Participant]) -> list[str]:
+def who_trains_what(counted: Sequence[tuple[Participant, int]]) -> list[str]:
     """One sentence for each device class and update, such as "3 x stm32h743 (512 kB): full needs 1 MB of 512 kB; bias fits with
-    0.4 MB"; at most twenty."""
-    lines = list(_lines(participants))
+    0.4 MB"; at most twenty. `counted`: devices, and how many are like each."""
+    lines = list(_lines(counted))
     return lines if len(lines) <= _MOST_LINES else [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more"]
 
 
-def _lines(participants: Sequence[Participant]) -> Iterator[str]:
-    def key(participant: Participant) -> tuple[int, str]:
-        return participant.traits.group, participant.reason
+def _lines(counted: Sequence[tuple[Participant, int]]) -> Iterator[str]:
+    def key(item: tuple[Participant, int]) -> tuple[int, str]:
+        return item[0].traits.group, item[0].reason
 
-    for _, members in groupby(sorted(participants, key=key), key=key):
+    for _, members in groupby(sorted(counted, key=key), key=key):
         alike = list(members)
-        device = alike[0].traits.device
-        left_out = "" if alike[0].fits else "; left out"
-        yield f"{len(alike)} x {device.name} ({size_text(device.memory)}): {alike[0].reason}{left_out}"
+        one = alike[0][0]
+        left_out = "" if one.fits else "; left out"
+        number = sum(count for _, count in alike)
+        yield f"{number} x {one.traits.device.name} ({size_text(one.traits.device.memory)}): {one.reason}{left_out}"

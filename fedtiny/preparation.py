@@ -20,6 +20,7 @@ from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, publ
 from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
 from fedtiny.design.weight_codebook import compress_frozen_weights
+from fedtiny.device_classes import timed_fleet
 from fedtiny.errors import ScenarioError
 from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
@@ -253,6 +254,9 @@ def check(scenario: Scenario, *, allow_code: bool = False) -> Checked:
 
     Raises what `blueprint` raises, and InfeasibleError and ScenarioError as `prepare` does.
     """
+    if scenario.learning == "none":
+        timed = timed_fleet(scenario, allow_code=allow_code)
+        return _checked(timed.blueprint, [(item.one, item.count) for item in timed.classes])
     plans = blueprint(scenario, allow_code=allow_code)
     if scenario.training.batch_size == "all":
         dataset = scenario.data.load(plans.streams)
@@ -260,15 +264,19 @@ def check(scenario: Scenario, *, allow_code: bool = False) -> Checked:
     else:
         parts = [np.arange(0) for _ in plans.fleet]
     plans, participants = _decided(plans, parts, allow_code)
-    return Checked(who_trains_what(participants), _warnings(plans, participants))
+    return _checked(plans, [(participant, 1) for participant in participants])
 
 
-def _warnings(plans: Blueprint, participants: list[Participant]) -> list[str]:
-    warnings = []
+def _checked(plans: Blueprint, counted: list[tuple[Participant, int]]) -> Checked:
+    return Checked(who_trains_what(counted), _warnings(plans, counted))
+
+
+def _warnings(plans: Blueprint, counted: list[tuple[Participant, int]]) -> list[str]:
+    warnings, participants = [], [participant for participant, _ in counted]
     total = plans.summary.parameter_elements
     for plan in dict.fromkeys(participant.plan for participant in participants if participant.fits):
         trained = plan.trainable_elements(plans.summary)
-        if plans.scenario.model.pretrained is None and trained < total:
+        if plans.scenario.learning == "real" and plans.scenario.model.pretrained is None and trained < total:
             warnings.append(
                 f"update {plan.scheme} freezes {1 - trained / total:.0%} of a network with random values: "
                 "what is frozen knows nothing; add model.pretrained, for example {steps: 300}"
@@ -278,10 +286,10 @@ def _warnings(plans: Blueprint, participants: list[Participant]) -> list[str]:
             "devices train different updates at one learning rate, and what suits biases can make a full update diverge: where accuracy "
             "falls, lower training.optimizer.learning_rate"
         )
-    excluded = sum(not participant.fits for participant in participants)
+    excluded = sum(count for participant, count in counted if not participant.fits)
     if excluded:
         warnings.append(
-            f"training does not fit {excluded} of {len(participants)} devices; they are left out "
+            f"training does not fit {excluded} of {sum(count for _, count in counted)} devices; they are left out "
             f"(on_out_of_memory: {plans.scenario.on_out_of_memory})"
         )
     return warnings
