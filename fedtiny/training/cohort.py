@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fedtiny.errors import FedTinyError
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 from fedtiny.training.client_layers import ClientConvolution, ClientLinear, client_layer
 from fedtiny.training.cohort_lanes import Lane, LaneBatches
@@ -27,7 +28,7 @@ from fedtiny.training.cohort_rules import can_be_vectorised
 from fedtiny.training.cross_entropy import loss_and_gradient, put_head_gradients
 from fedtiny.training.frozen_features import FrozenFeatures, Stage, stages_of
 from fedtiny.training.local import FlatNetwork, LocalLearner
-from fedtiny.training.local_work import LocalResult, Package
+from fedtiny.training.local_work import LocalResult, Package, WorkFailed
 from fedtiny.training.one_thread import one_thread
 from fedtiny.training.optimizer import SGD
 from fedtiny.training.stepper import stepper
@@ -56,15 +57,24 @@ class CohortTrainer:
 
     @one_thread()
     def train(self, package: Package) -> list[LocalResult]:
-        """What the work of each client gives, in the order of the package."""
+        """What the work of each client gives, in the order of the package. Raises WorkFailed, of the first client of a pass."""
         groups: dict[Hashable, list[Lane]] = {}
         for place, (number, work) in enumerate(package):
             lane = Lane(place, self.learner(number), work)
             groups.setdefault(lane.goes_with, []).append(lane)
         results: dict[int, LocalResult] = {}
         for lanes in groups.values():
-            results |= dict(zip((lane.place for lane in lanes), self._train_together(lanes), strict=True))
+            results |= dict(zip((lane.place for lane in lanes), self._or_failed(lanes), strict=True))
         return [results[place] for place in range(len(package))]
+
+    def _or_failed(self, lanes: Sequence[Lane]) -> list[LocalResult]:
+        try:
+            return self._train_together(lanes)
+        except FedTinyError:
+            raise
+        except Exception as error:
+            others = f" (in one pass with {len(lanes) - 1} other devices)" if len(lanes) > 1 else ""
+            raise WorkFailed(lanes[0].learner.number, f"{type(error).__name__}: {error}{others}") from error
 
     def _train_together(self, lanes: Sequence[Lane]) -> list[LocalResult]:
         work, part = lanes[0].work, lanes[0].learner.part

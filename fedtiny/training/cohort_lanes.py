@@ -52,7 +52,7 @@ class LaneBatches:
                 self._chosen[step, column, len(batch) :] = batch[0]
                 shares[step, column] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)
         self._examples = lanes[0].learner.examples_of_all
-        self._indices = torch.from_numpy(self._chosen).flatten(1)
+        self._indices = torch.from_numpy(self._chosen).flatten(1).to(self._examples.inputs.device)
         self._shares = torch.from_numpy(shares).to(like)
         self._targets = self._examples.targets.index_select(0, self._indices.flatten()).view(
             steps, len(lanes) * largest, *self._examples.targets.shape[1:]

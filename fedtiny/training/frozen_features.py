@@ -44,32 +44,22 @@ class FrozenFeatures:
         self.bytes = 0
         """What is kept now."""
         self._blocks: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
-        self._places: dict[int, np.ndarray] = {}
 
     def of(self, lanes: Sequence[_Lane], chosen: np.ndarray) -> Tensor:
         """Features (clients * batch, ...) of the examples with these indices (clients, batch), each client's own."""
         return torch.cat([self._of_client(lane.learner, indices) for lane, indices in zip(lanes, chosen, strict=True)])
 
     def _of_client(self, learner: LocalLearner, indices: np.ndarray) -> Tensor:
-        places = self._own_places(learner)[indices]
+        places = _places(learner.batches.indices, indices)
         blocks = {int(number): self._block(learner, int(number)) for number in np.unique(places // BLOCK)}
         if len(blocks) == 1:
             (block,) = blocks.values()
-            return block.index_select(0, torch.from_numpy(places % BLOCK))
+            return block.index_select(0, torch.from_numpy(places % BLOCK).to(block.device))
         starts, start = {}, 0
         for number, block in blocks.items():
             starts[number], start = start, start + len(block)
         rows = [starts[number] + row for number, row in zip((places // BLOCK).tolist(), (places % BLOCK).tolist(), strict=True)]
-        return torch.cat(list(blocks.values())).index_select(0, torch.tensor(rows))
-
-    def _own_places(self, learner: LocalLearner) -> np.ndarray:
-        """Where each of a client's examples stands among its own, by index into all examples."""
-        if learner.number not in self._places:
-            own = learner.batches.indices
-            places = np.full(int(own.max()) + 1, -1)
-            places[own] = np.arange(len(own))
-            self._places = {learner.number: places}
-        return self._places[learner.number]
+        return torch.cat(list(blocks.values())).index_select(0, torch.tensor(rows, device=block.device))
 
     def _block(self, learner: LocalLearner, number: int) -> Tensor:
         key = (learner.number, number)
@@ -85,9 +75,18 @@ class FrozenFeatures:
         return block
 
     def _compute(self, learner: LocalLearner, number: int) -> Tensor:
+        inputs = learner.examples_of_all.inputs
         own = torch.from_numpy(learner.batches.indices[number * BLOCK : (number + 1) * BLOCK])
         with torch.no_grad():
-            flow = learner.examples_of_all.inputs.index_select(0, own)
+            flow = inputs.index_select(0, own.to(inputs.device))
             for stage in self.trunk:
                 flow = stage(flow)
         return flow
+
+
+def _places(own: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Where examples with these indices stand among a client's own."""
+    ascending = bool((own[1:] >= own[:-1]).all())
+    order = np.arange(len(own)) if ascending else np.argsort(own, kind="stable")
+    places: np.ndarray = order[np.searchsorted(own, indices, sorter=None if ascending else order)]
+    return places
