@@ -131,7 +131,9 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         participation = grid.close_round(number) if number else Participation(0, 0)
         trace = history.trace
         history.versions.append(
-            Version(number, grid.now, participation, quality, trace.bytes_up, trace.bytes_down, begun=len(trace.activities))
+            Version(
+                number, grid.now, participation, quality, trace.bytes_up, trace.bytes_down, begun=len(trace.activities), delay=version.delay
+            )
         )
         progress(Progress("rounds", number, scenario.stop.rounds, grid.now, quality.accuracy if quality else None))
 

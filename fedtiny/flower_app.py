@@ -39,13 +39,14 @@ class ModelVersion:
     """One version of the global model, as the server has just made it; round 0 is the initial one.
 
     `trainable` is the flat vector of all trainable values, shape (trainable elements,); `quality` is None where the
-    scenario does not ask for an evaluation; `lost_mass` as in `strategies.base.EvaluateFunction`.
+    scenario does not ask for an evaluation; `lost_mass` and `delay` as in `strategies.base.EvaluateFunction`.
     """
 
     round: int
     trainable: Vector
     quality: Quality | None
     lost_mass: float
+    delay: int | None = None
 
 
 class _TargetReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
@@ -72,10 +73,10 @@ def serve(
     last: list[ModelVersion] = []
     worth = quality or partial(quality_of, world)
 
-    def version(number: int, arrays: ArrayRecord, lost_mass: float) -> None:
+    def version(number: int, arrays: ArrayRecord, lost_mass: float, delay: int | None = None, /) -> None:
         trainable = vector_of(arrays)
         found = worth(trainable) if number % every == 0 or number == stop.rounds else None
-        last[:] = [ModelVersion(number, trainable, found, lost_mass)]
+        last[:] = [ModelVersion(number, trainable, found, lost_mass, delay)]
         on_version(last[0])
         if stop.target_accuracy is not None and found and (found.accuracy or 0.0) >= stop.target_accuracy:
             raise _TargetReached

@@ -44,6 +44,8 @@ class Version:
     in reaction to a version is never counted to it, even over a link that takes no time."""
     begun: int
     """How many activities had begun when the version was made, by cause too."""
+    delay: int | None = None
+    """D of the round in local steps; None for strategies without one."""
 
 
 def activities_of(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> RecordedActivities:
@@ -88,6 +90,7 @@ def rounds_table(
             "energy": [None if np.isnan(joules) else float(joules) for joules in energy],
             "bottleneck_device": [device for device, _ in waited_for],
             "bottleneck_cause": [cause for _, cause in waited_for],
+            "delay": [version.delay for version in versions],
         },
         schema=ROUNDS,
     )

@@ -54,7 +54,7 @@ def timed_result(run: TimedRun) -> RunResult:
 def _version(run: TimedRun, place: int) -> Version:
     version = run.versions[place]
     came = Participation(version.participation.participants, version.participation.failures)
-    return Version(version.round, version.virtual_time, came, None, version.bytes_up, version.bytes_down, version.begun)
+    return Version(version.round, version.virtual_time, came, None, version.bytes_up, version.bytes_down, version.begun, version.delay)
 
 
 def _notes(run: TimedRun) -> Iterator[str]:

@@ -45,6 +45,8 @@ class TimedVersion:
     """How many activities had begun when the version was made."""
     last_device: int | None
     """The device whose reply the server waited for last; None where a timeout ended the wait, or nobody was waited for."""
+    delay: int | None
+    """D of the round in local steps; None for strategies without one."""
 
 
 @dataclass
@@ -87,7 +89,7 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         learning_rate=scenario.training.optimizer.learning_rate,
         sums_updates=not steps_along_the_gradient(scenario.training.optimizer),
         forms=forms,
-        on_version=lambda number: _note(run, exchange, number, progress),
+        on_version=lambda number, delay=None: _note(run, exchange, number, delay, progress),
     )
     with suppress(TimeIsUp), _rare_collection():
         timing.run(scenario.strategy, exchange, terms)
@@ -122,10 +124,10 @@ def _check(scenario: Scenario) -> None:
         )
 
 
-def _note(run: TimedRun, exchange: Exchange, number: int, progress: Progress | None) -> None:
+def _note(run: TimedRun, exchange: Exchange, number: int, delay: int | None, progress: Progress | None) -> None:
     participation = exchange.close_round(number) if number else Participation(0, 0)
     trace = run.trace
-    version = TimedVersion(number, exchange.now, participation, trace.bytes_up, trace.bytes_down, trace.begun, exchange.last_arrival)
+    version = TimedVersion(number, exchange.now, participation, trace.bytes_up, trace.bytes_down, trace.begun, exchange.last_arrival, delay)
     run.versions.append(version)
     if progress is not None:
         progress(number, exchange.now)

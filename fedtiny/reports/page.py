@@ -17,6 +17,7 @@ from fedtiny.errors import FolderError
 from fedtiny.reports import style
 from fedtiny.reports.blocks import Page, Picture
 from fedtiny.reports.figures import (
+    chosen_delays,
     critical_path,
     learning_by_class,
     learning_over_bytes,
@@ -74,6 +75,7 @@ RUN_FIGURES: Final = (
         "How many versions were made between a contribution's start and its use, and what was done for nothing.",
         wide=True,
     ),
+    RunFigure("chosen_delays", chosen_delays.draw, "The delay that was chosen for each round, in local steps."),
     RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
 )
 SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves")

@@ -89,7 +89,9 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
 def _waited_for(results: Sequence[RunResult], pictures: Pictures) -> Section:
     table = attribution_table(results)
     blocks: tuple[Block, ...] = (*_chosen(pictures, ("critical_path",)), *((table,) if table else ()))
-    return Section("What it waited for", attribution_sentence(results), (*blocks, *_chosen(pictures, ("staleness_and_waste",))))
+    return Section(
+        "What it waited for", attribution_sentence(results), (*blocks, *_chosen(pictures, ("chosen_delays", "staleness_and_waste")))
+    )
 
 
 def _target_blocks(results: Sequence[RunResult], target: Target | None) -> tuple[Block, ...]:

@@ -13,6 +13,7 @@ from fedtiny.results.metrics import (
     Target,
     accuracies,
     bytes_to_target,
+    changes_delay,
     device_classes,
     energy_to_target,
     floats,
@@ -175,14 +176,17 @@ def totals_table(results: Sequence[RunResult]) -> Table:
 
 
 def rounds_table(result: RunResult) -> Table:
-    """An excerpt of the rounds: the first, the last, and some in between."""
-    total = result.rounds.num_rows
+    """An excerpt of the rounds: the first, the last, and some in between; with their delays in local steps, where these change."""
+    total, delayed = result.rounds.num_rows, changes_delay(result.rounds)
     chosen = sorted({round(place) for place in np.linspace(0, total - 1, min(total, _EXCERPT_ROWS))})
     rows = []
     for row in result.rounds.take(chosen).to_pylist():
         moved = (size(row["bytes_up"]), size(row["bytes_down"]), joules(row["energy"]))
         replies = (count(row["participants"]), count(row["failures"]))
-        rows.append((count(row["round"]), seconds(row["virtual_time"]), percent(row["accuracy"]), number(row["loss"]), *replies, *moved))
-    columns = ("round", "virtual time", "accuracy", "loss", "participants", "missing", "up", "down", "energy")
+        quality = (percent(row["accuracy"]), number(row["loss"]))
+        delay = (count(row["delay"]),) if delayed else ()
+        rows.append((count(row["round"]), seconds(row["virtual_time"]), *quality, *delay, *replies, *moved))
+    delay = ("delay",) if delayed else ()
+    columns = ("round", "virtual time", "accuracy", "loss", *delay, "participants", "missing", "up", "down", "energy")
     note = "" if total <= _EXCERPT_ROWS else f"{len(chosen)} of {total} versions of the global model; rounds.parquet holds all of them."
     return Table(columns, tuple(rows), note)

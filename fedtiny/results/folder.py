@@ -28,6 +28,8 @@ TIMELINE_FILE: Final = "timeline.json"
 TABLES: Final = {"rounds": ROUNDS, "activities": ACTIVITIES, "devices": DEVICES, "labels": LABELS}
 ADDED: Final = {"critical_path": CRITICAL_PATH}
 """Tables that runs of earlier versions lack, and are then empty."""
+_ADDED_COLUMNS: Final = {"rounds": ("delay",)}
+"""Columns that runs of earlier versions lack, and are then null."""
 WRITTEN: Final = {
     SCENARIO_FILE,
     RUN_FILE,
@@ -85,7 +87,7 @@ def read_run(folder: str | Path) -> RunResult:
     if run["status"] != "done":
         because = f": {run['reason']}" if run.get("reason") else ""
         raise FolderError(f"the run in {place} has no results, its status is {run['status']}{because}; run it again")
-    tables = {name: read_table(place / f"{name}.parquet", schema) for name, schema in TABLES.items()}
+    tables = {name: read_table(place / f"{name}.parquet", schema, added=_ADDED_COLUMNS.get(name, ())) for name, schema in TABLES.items()}
     missing = [key for key in RUN_KEYS if key not in run]
     if missing:
         raise FolderError(f"{place / RUN_FILE} lacks {', '.join(missing)}; run the scenario again")

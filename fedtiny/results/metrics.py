@@ -98,6 +98,11 @@ def mean_round_time(rounds: pa.Table) -> float | None:
     return float((times[-1] - times[0]) / (times.size - 1)) if times.size > 1 else None
 
 
+def changes_delay(rounds: pa.Table) -> bool:
+    """Whether the delay of the rounds was chosen, and not the same for all of them."""
+    return len(set(rounds["delay"].drop_null().to_pylist())) > 1
+
+
 def cumulative_energy(activities: Activities, times: Sequence[float] | FloatArray) -> FloatArray:
     """Joules spent by each of the times, (times,); an activity in progress counts pro rata.
 

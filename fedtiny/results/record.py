@@ -34,12 +34,14 @@ ROUNDS: Final = pa.schema(
         pa.field("energy", pa.float64()),
         pa.field("bottleneck_device", pa.int64()),
         pa.field("bottleneck_cause", pa.string()),
+        pa.field("delay", pa.int64()),
     ]
 )
 """One row per version of the global model, row 0 the initial one. Null accuracy, loss: not evaluated; null energy: unknown.
 
 bottleneck_device is the one whose reply the server had last, bottleneck_cause what kept it for most of the round (causes as in
-CRITICAL_PATH); a null device: the strategy's timeout ended the wait."""
+CRITICAL_PATH); a null device: the strategy's timeout ended the wait. delay is DGA's D of the round in local steps, stated or chosen;
+null: the strategy has none, or an earlier version wrote the run."""
 
 ACTIVITIES: Final = pa.schema(
     [

@@ -5,8 +5,8 @@ any Grid, virtual or real, as Flower's own strategies do.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp import Grid
@@ -20,16 +20,21 @@ from fedtiny.parts import Part
 from fedtiny.units import PositiveSeconds
 from fedtiny.updates.layout import Positions
 
-EvaluateFunction = Callable[[int, ArrayRecord, float], None]
-"""Called with (round, arrays, lost mass) for every version of the global model; round 0 is the initial one.
-
-Lost mass is the sum of the weights p_i of contributions so far that no version will ever contain; 0 for FedAvg, whose
-weights are those of the clients that came."""
-
 Parts = Mapping[int, Positions]
 """In a mixed fleet: by client number, which elements of the vector that client trains and sends."""
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+class EvaluateFunction(Protocol):
+    """Called with (round, arrays, lost mass, delay) for every version of the global model; round 0 is the initial one.
+
+    Lost mass is the sum of the weights p_i of contributions so far that no version will ever contain; 0 for FedAvg, whose
+    weights are those of the clients that came. The delay is that of the round, in local steps; None for strategies without one.
+    """
+
+    def __call__(self, number: int, arrays: ArrayRecord, lost_mass: float, delay: int | None = None, /) -> None:
+        """A version was made."""
 
 
 class Strategy(Part):

@@ -128,7 +128,7 @@ class DGA(Strategy):
         server.push_start()
         for number in range(1, num_rounds + 1):
             server.collect(number)
-            evaluate_fn(number, array_record(average.after(number, server.model())), server.lost_mass)
+            evaluate_fn(number, array_record(average.after(number, server.model())), server.lost_mass, server.delay(number))
             server.push_after(number)
 
     def answer(self, content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:

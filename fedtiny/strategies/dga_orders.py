@@ -83,6 +83,7 @@ class Orders:
         self._cohorts: dict[int, list[int]] = {}
         self._clients: dict[int, _Known] = {}
         self._points: dict[int, _Point] = {0: _Point(0, 0, 0)}
+        self._delays: dict[int, int] = {}
         self._next = 1
         """The first round that was not let go."""
 
@@ -93,6 +94,7 @@ class Orders:
 
     def after(self, number: int) -> list[Order]:
         """What the average of round `number` sets free."""
+        self._delays.pop(number, None)
         orders = []
         while self._next <= self.rounds and self._point(self._next).needs <= number:
             orders += self._burst(self._next)
@@ -107,6 +109,10 @@ class Orders:
             self._cohorts[number] = self.cohort(1) if again else self._draw()
         return self._cohorts[number]
 
+    def delay(self, number: int) -> int:
+        """D of a round that was ordered, until its average sets something free."""
+        return self._delays[number]
+
     def forget(self, number: int) -> None:
         """Nothing more is asked about round `number`."""
         self._cohorts.pop(number, None)
@@ -117,7 +123,8 @@ class Orders:
 
     def _point(self, number: int) -> _Point:
         if number not in self._points:
-            delay, steps, before = self.schedule.delay(number), self.schedule.local_steps, self._point(number - 1)
+            delay = self._delays[number] = self.schedule.delay(number)
+            steps, before = self.schedule.local_steps, self._point(number - 1)
             if self.schedule.whole:
                 needs, first = number - delay // steps - 1, 0
             else:

@@ -94,6 +94,10 @@ class DGAServer:
         """W = w_1 - eta (sum of the averages so far), shape (trainable elements,)."""
         return (self._first.astype(np.float64) - self.rules.rate * self._total).astype(self._first.dtype)
 
+    def delay(self, number: int) -> int:
+        """D of a round, until `push_after` lets it go."""
+        return self._orders.delay(number)
+
     # --- pushing ------------------------------------------------------------------------------------------------
 
     def push_start(self) -> None:

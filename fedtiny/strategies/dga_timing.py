@@ -35,7 +35,7 @@ def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
     server.push(server.orders.start())
     for number in range(1, terms.rounds + 1):
         server.collect(number)
-        terms.on_version(number)
+        terms.on_version(number, server.orders.delay(number))
         server.push(server.orders.after(number))
 
 

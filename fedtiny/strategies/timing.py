@@ -6,13 +6,18 @@ instruction. Both follow the rules of the strategy's real halves in plain number
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.simulation.exchange import Instruction
 from fedtiny.strategies.message_forms import Forms
 
-OnVersion = Callable[[int], None]
-"""Called with the round for every version of the global model; 0 is the initial one."""
+
+class OnVersion(Protocol):
+    """Called with the round and its delay (local steps; None without one) for every version of the global model; 0 is the initial one."""
+
+    def __call__(self, number: int, delay: int | None = None, /) -> None:
+        """A version was made."""
 
 
 @dataclass(frozen=True)

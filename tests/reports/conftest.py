@@ -114,6 +114,7 @@ def build_run(
         "energy": [float(value) if energy else None for value in joules],
         "bottleneck_device": nothing,
         "bottleneck_cause": nothing,
+        "delay": [None] + [20 * lag if lag else None] * rounds,
     }
     versions = pa.table(table, schema=ROUNDS)
     devices = device_table(fleet, activities, working, rounds, energy)

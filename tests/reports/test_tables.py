@@ -10,6 +10,11 @@ def plain(rows):
     return [tuple(cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row) for row in rows]
 
 
+def with_delays(result, delays):
+    place = result.rounds.schema.get_field_index("delay")
+    return replace(result, rounds=result.rounds.set_column(place, result.rounds.schema.field(place), [delays]))
+
+
 def test_the_ladder_marks_the_target_and_counts_from_the_start(fedavg):
     rows = plain(tables.ladder_table(fedavg).rows)
     assert [row[0] for row in rows] == ["40.0 %", "50.0 %", "60.0 %", "70.0 %", "80.0 % (target)", "90.0 %"]
@@ -57,6 +62,14 @@ def test_the_excerpt_of_the_rounds_has_the_first_and_the_last(fedavg, empty):
     assert len(rows) == 14
     assert (rows[0][0], rows[-1][0]) == ("0", "40")
     assert tables.rounds_table(empty).rows[0][0] == "0"
+
+
+def test_rounds_have_a_column_for_the_delay_only_where_it_changes(dga):
+    assert "delay" not in tables.rounds_table(dga).columns
+    table = tables.rounds_table(with_delays(dga, [None, 20, 20, *[7] * (dga.rounds.num_rows - 3)]))
+    place = table.columns.index("delay")
+    assert [row[place] for row in table.rows][:2] == ["–", "7"]
+    assert len({len(row) for row in table.rows} | {len(table.columns)}) == 1
 
 
 def test_tiles_name_the_target_only_if_there_is_one(fedavg, empty):

@@ -37,6 +37,7 @@ def rounds() -> pa.Table:
         "energy": [0.0, 20.0, 40.0, None],
         "bottleneck_device": [None] * 4,
         "bottleneck_cause": [None] * 4,
+        "delay": [None, 5, 5, 7],
     }
     return pa.table(columns, schema=ROUNDS)
 

@@ -213,6 +213,16 @@ def test_columns_that_a_later_version_added_are_left_out(run, tmp_path):
     assert read_run(folder).rounds.schema == ROUNDS
 
 
+def test_runs_from_before_rounds_had_delays_are_read_with_unknown_ones(run, tmp_path):
+    folder = write_run(run, tmp_path / "run")
+    older = run.rounds.drop_columns(["delay"])
+    (folder / "rounds.parquet").write_bytes(files.table_bytes(older, older.schema))
+    found = read_run(folder).rounds
+    assert found.schema == ROUNDS
+    assert found["delay"].to_pylist() == [None] * 4
+    assert found.drop_columns(["delay", "loss"]).equals(older.drop_columns(["loss"]))
+
+
 def test_results_are_read_without_torch_or_simpy_or_flower():
     heavy = "{'torch', 'simpy', 'flwr', 'pandas', 'scipy'}"
     code = f"import sys, fedtiny.results.folder, fedtiny.results.sweep, fedtiny.reports.page; print({heavy} & {{*sys.modules}})"

@@ -39,6 +39,12 @@ def test_energy_to_a_target_is_none_where_the_energy_is_unknown(rounds):
     assert metrics.time_to_target(unknown, 0.6) == 20.0
 
 
+def test_a_delay_changes_where_two_rounds_have_different_ones(rounds):
+    assert metrics.changes_delay(rounds)
+    assert not metrics.changes_delay(rounds.slice(0, 3))
+    assert not metrics.changes_delay(rounds.slice(0, 1))
+
+
 def test_final_and_best_skip_versions_that_were_not_evaluated(rounds):
     assert metrics.final_accuracy(rounds) == 0.5
     assert metrics.final_accuracy(rounds.slice(0, 2)) == 0.1

@@ -4,7 +4,7 @@ from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
 def test_the_tables_have_the_promised_columns():
     assert ROUNDS.names == [
         *("round", "virtual_time", "accuracy", "loss", "participants", "failures"),
-        *("bytes_up", "bytes_down", "energy", "bottleneck_device", "bottleneck_cause"),
+        *("bytes_up", "bytes_down", "energy", "bottleneck_device", "bottleneck_cause", "delay"),
     ]
     assert ACTIVITIES.names == [
         *("device", "round", "kind", "start", "end", "arrival", "bytes"),

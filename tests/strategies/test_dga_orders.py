@@ -71,3 +71,14 @@ def test_a_client_that_missed_more_averages_than_are_kept_gets_a_model(missed, c
 def test_an_average_is_awaited_by_the_last_step_once_the_first_is_under_way():
     orders = Orders(schedule(5, whole=True), 4, everybody(1))
     assert [order.awaits_average for order in orders.start()] == [False, True]
+
+
+def test_the_delay_of_every_round_is_known_until_its_average_was_used():
+    chosen = iter([12, 12, 1, 3, 7])
+    orders = Orders(Schedule(5, whole=False, delay=lambda _: next(chosen)), 5, everybody(1))
+    orders.start()
+    found = []
+    for number in range(1, 6):
+        found.append(orders.delay(number))
+        orders.after(number)
+    assert found == [12, 12, 1, 3, 7]

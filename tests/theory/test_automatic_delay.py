@@ -3,6 +3,7 @@
 import pytest
 
 from fedtiny.errors import ScenarioError
+from fedtiny.experiment import run
 from fedtiny.strategies.delay_choice import DelayChooser
 from fedtiny.strategies.round_trips import quantile_below
 
@@ -40,6 +41,22 @@ def round_time(quadratics, devices, *, rounds=90, clients=10, strategy=AUTO):
 def test_rounds_take_k_steps_whatever_the_latency_and_the_delay_is_the_smallest(quadratics, chosen, latency, delay):
     assert round_time(quadratics, fleet((10, "100 ms", latency)), rounds=240) == pytest.approx(0.5, rel=1e-6)
     assert chosen[-1] == delay
+
+
+@pytest.mark.parametrize("learning", ["real", "none"])
+def test_the_delay_of_every_round_is_in_the_results_of_a_run_and_of_a_plan(quadratics, chosen, learning):
+    federation = quadratics([1.0] * 3, [0.0] * 3, [0.0] * 3, start=1.0)
+    scenario = federation.load(AUTO, local_steps=5, rounds=12, fleet=fleet((3, "100 ms", "2 s")), learning=learning)
+    found = run(scenario, allow_code=True).rounds["delay"].to_pylist()
+    assert found == [None, *chosen[:12]]
+    assert (found[1], found[-1]) == (5, 40)
+
+
+def test_a_stated_delay_is_in_the_results_too_and_fedavg_has_none(quadratics):
+    federation = quadratics([1.0] * 3, [0.0] * 3, [0.0] * 3, start=1.0)
+    for strategy, expected in (({"kind": "dga", "delay": 7}, 7), ({"kind": "fedavg"}, None)):
+        rounds = run(federation.load(strategy, local_steps=5, rounds=3), allow_code=True).rounds
+        assert rounds["delay"].to_pylist() == [None, *[expected] * 3]
 
 
 def test_a_slow_device_is_waited_for_and_the_delay_is_that_of_the_round_trips(quadratics, chosen):
