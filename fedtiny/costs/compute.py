@@ -10,16 +10,25 @@ A layer with F multiply-accumulates per sample takes up to three passes over a b
 | dW, the gradient of its weight | its weight (the gamma of a norm) trains; where n of its c input channels train, n / c of a pass |
 
 Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and costs none. A product of two activations
-(multiply-accumulates without parameters, as in attention) has two inputs, so its dX is two passes. On a device with one rate
-per class of operators and a known memory bandwidth, the passes run one after the other and each takes (a roofline)
+(multiply-accumulates without parameters, as in attention) has two inputs, so its dX is two passes. On a device with a rate for
+every class of operators the passes run one after the other (a roofline, and what it costs to start an operator):
 
-    seconds = max( B F / rate[class],  bytes / bandwidth )       bytes = 4 (W + B |x| + B |y|)
+    seconds of a pass   = max( B F k / rate[class],  bytes / bandwidth )       bytes = 4 (W + B |x| + B |y|)
+    seconds of a step   = sum of the passes + operators * dispatch
 
-where W are the elements of the layer's parameters, |x| and |y| the elements of its input and output per sample, and
+where k is 1 forward and the device's backward factor of the class backward, W are the elements of the layer's parameters, |x| and
+|y| the elements of its input and output per sample, and
 4 bytes an element (float32). The bytes are the same for the three passes: forward reads weight and input and writes the output; dX
 reads weight and output gradient and writes the input gradient; dW reads input and output gradient and writes the weight
 gradient. Layers without multiply-accumulates (norms, activations) are bound by bandwidth only, and free where it is not
-known. Not counted: the optimiser's own arithmetic, the cost of starting an operator, additions at shortcuts.
+known. A bandwidth that is not known bounds nothing.
+
+Operators are counted by one rule: forward, a layer is one; backward, one for the gradient of its input where that is wanted (two
+for a product of two activations), and one for the gradients of its own parameters where any of them trains. A recurrent layer is as
+many of each as it has time steps (F / W: it multiplies every weight once in each). A layer that only hands on what it gets (no
+parameters, no multiply-accumulates, as many elements out as in, of no known kind: dropout, flatten) is none.
+
+Not counted: the optimiser's own arithmetic, additions at shortcuts.
 
 Classes of operators are needed because networks of depthwise convolutions train at an eighth of the rate of ResNets on a
 Raspberry Pi 4: there, one rate explains 37 % of the variance of 51 networks (our fit to the measurements of
@@ -28,6 +37,8 @@ The roofline is that of Williams, Waterman and Patterson, Communications of the 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
 
 from fedtiny.fleet.device import DeviceProfile, Rates
 from fedtiny.models.summary import LayerFacts, ModelSummary, RateClass
@@ -54,10 +65,26 @@ def step_macs(summary: ModelSummary, plan: UpdatePlan) -> dict[RateClass, float]
 def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[float]:
     """Passes of each layer in a backward pass, for the gradients of its inputs and of its weight: 0 to 2, or a share where a
     weight trains on some of its input channels."""
-    has_trained = [any(parameter.name in plan.trainable_names for parameter in layer.parameters) for layer in summary.layers]
+    return [passes.inputs + passes.weight for passes in _backward(summary, plan)]
+
+
+@dataclass(frozen=True)
+class _Backward:
+    """What the backward pass does with a layer."""
+
+    inputs: float
+    """Passes for the gradients of its inputs."""
+    weight: float
+    """The share of a pass for the gradient of its weight."""
+    own_trains: bool
+    """Whether any of its parameters trains, be it a bias."""
+
+
+def _backward(summary: ModelSummary, plan: UpdatePlan) -> list[_Backward]:
+    trains = [any(parameter.name in plan.trainable_names for parameter in layer.parameters) for layer in summary.layers]
     return [
-        _input_passes(layer, own_trains, any(has_trained[index] for index in layer.upstream)) + float(trained_share(layer, plan))
-        for layer, own_trains in zip(summary.layers, has_trained, strict=True)
+        _Backward(_input_passes(layer, own, any(trains[index] for index in layer.upstream)), float(trained_share(layer, plan)), own)
+        for layer, own in zip(summary.layers, trains, strict=True)
     ]
 
 
@@ -79,12 +106,21 @@ def _inputs(layer: LayerFacts) -> int:
     return 2 if layer.macs and not layer.parameters else 1
 
 
+def step_operators(summary: ModelSummary, plan: UpdatePlan) -> int:
+    """How many operators a training step starts, forward and backward, whatever its batch."""
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    return sum(_times(layer) * (1 + ceil(passes.inputs) + passes.own_trains) for layer, passes in backward)
+
+
 def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
-    """Seconds of one training step on a batch; a device's own `step_time` holds whatever the scheme or batch."""
+    """Seconds of one training step on a batch that fits the memory; a device's own `step_time` holds whatever the scheme or batch."""
     if device.step_time is not None:
         return device.step_time
-    assert device.rates is not None, "a device profile has rates or a step time"
-    return sum(passes * _pass_seconds(layer, batch_size, device.rates, device.memory_bandwidth) for layer, passes in _passes(summary, plan))
+    computing = sum(
+        _pass_seconds(layer, batch_size, device, 1.0) + passes * _pass_seconds(layer, batch_size, device, _backward_factor(layer, device))
+        for layer, passes in zip(summary.layers, backward_passes(summary, plan), strict=True)
+    )
+    return computing + (step_operators(summary, plan) * device.dispatch_overhead if device.dispatch_overhead else 0.0)
 
 
 def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, float]]:
@@ -100,9 +136,23 @@ def _by_class(passes: Iterator[tuple[LayerFacts, float]]) -> dict[RateClass, flo
     return macs
 
 
-def _pass_seconds(layer: LayerFacts, batch_size: int, rates: Rates, bandwidth: float | None) -> float:
-    computing = 0.0 if layer.rate_class is None else batch_size * layer.macs / _rate(rates, layer.rate_class)
+def _times(layer: LayerFacts) -> int:
+    """How many operators a pass over a layer starts."""
+    if layer.rate_class == "recurrent":
+        return max(1, layer.macs // max(1, sum(parameter.elements for parameter in layer.parameters if parameter.role == "weight")))
+    hands_on = layer.operator == "other" and not layer.macs and not layer.parameters and layer.input_elements == layer.output_elements
+    return 0 if hands_on else 1
+
+
+def _pass_seconds(layer: LayerFacts, batch_size: int, device: DeviceProfile, factor: float) -> float:
+    assert device.rates is not None, "a device profile has rates or a step time"
+    computing = 0.0 if layer.rate_class is None else factor * batch_size * layer.macs / rate_of(device.rates, layer.rate_class)
+    bandwidth = device.memory_bandwidth
     return computing if bandwidth is None else max(computing, _pass_bytes(layer, batch_size) / bandwidth)
+
+
+def _backward_factor(layer: LayerFacts, device: DeviceProfile) -> float:
+    return 1.0 if layer.rate_class is None else getattr(device.backward_factor, layer.rate_class)
 
 
 def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
@@ -110,10 +160,17 @@ def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
     return _ELEMENT_BYTES * (weights + batch_size * (layer.input_elements + layer.output_elements))
 
 
-def _rate(rates: Rates, rate_class: RateClass) -> float:
-    return {
-        "dense_gemm": rates.dense_gemm,
-        "dense_convolution": rates.dense_convolution,
-        "depthwise": rates.depthwise,
-        "recurrent": rates.recurrent,
-    }[rate_class]
+def rate_of(rates: Rates, rate_class: RateClass) -> float:
+    """The rate of a class of operators, in multiply-accumulates per second; a class that is not stated runs as the one it is kin to."""
+    match rate_class:
+        case "grouped_convolution":
+            return rates.grouped_convolution or rates.dense_convolution
+        case "attention":
+            return rates.attention or rates.dense_gemm
+        case _:
+            return {
+                "dense_gemm": rates.dense_gemm,
+                "dense_convolution": rates.dense_convolution,
+                "depthwise": rates.depthwise,
+                "recurrent": rates.recurrent,
+            }[rate_class]

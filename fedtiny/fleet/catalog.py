@@ -2,14 +2,7 @@
 
 One YAML file per device or network in `catalog/devices` and `catalog/networks`; the folders are the register, so a new file is a
 new name. Every number is a fact with four parts: its `value` (a quantity with its unit, or a plain number), its `evidence`, its
-`sources` (keys of `catalog/sources.yaml`, which holds the full citations) and a `note` that says how it was taken or derived.
-
-| evidence | means |
-|---|---|
-| M | measured: taken from the source |
-| D | derived from measured numbers, by the formula in the note |
-| V | documentation of the vendor, board or distribution |
-| E | estimate: the note gives the derivation; good to a factor of 2 unless it says otherwise |
+`sources` (keys of `catalog/sources.yaml`, which holds the full citations) and a `note` that says how it was taken or derived (facts.py).
 
 Files are read and checked when first asked for, and once only.
 """
@@ -22,64 +15,24 @@ from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Final, Literal, Self, final
 
 import yaml
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, model_validator
 
 from fedtiny.errors import CatalogError
 from fedtiny.fleet.device import DeviceProfile
+from fedtiny.fleet.facts import BackwardFacts, Fact, PagingFacts, PowerFacts, RateFacts, Source, Text, ThrottlingFacts
 from fedtiny.fleet.network import NetworkProfile
 from fedtiny.parts import Part
 
-Evidence = Literal["M", "D", "V", "E"]
 DeviceClass = Literal["microcontroller", "single_board_computer", "phone", "edge_gpu"]
 NetworkClass = Literal["bluetooth", "cellular", "low_power_wide_area", "wifi"]
-Text = Annotated[str, Field(min_length=1)]
 _NAME_PATTERN: Final = r"^[a-z0-9_]+$"
-_DEVICE_COLUMNS: Final = ("memory", "dense_gemm", "dense_convolution", "depthwise", "recurrent", "memory_bandwidth", "idle", "active")
+_DEVICE_COLUMNS: Final = (
+    "memory",
+    *("rates.dense_gemm", "rates.dense_convolution", "rates.depthwise", "rates.recurrent"),
+    *("memory_bandwidth", "dispatch_overhead", "power.idle", "power.active"),
+)
 _NETWORK_COLUMNS: Final = ("latency", "downlink", "uplink", "jitter", "loss", "energy_down", "energy_up")
 _DESCRIPTION: Final = ("name", "title", "description", "device_class", "network_class")
-
-
-@final
-class Fact(Part):
-    """A number of the catalog with its evidence."""
-
-    value: Text | float
-    """The quantity with its unit, as the file writes it, or a plain number."""
-    evidence: Evidence
-    """M measured, D derived, V vendor's documentation, E estimate."""
-    sources: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
-    """Keys of the citations."""
-    note: Text
-    """How the number was taken or derived."""
-
-
-@final
-class Source(Part):
-    """Where numbers come from."""
-
-    citation: Text
-    """Author, title, place and version: enough to find it again."""
-    url: Text | None = None
-    license: Text | None = None
-    """The licence of the cited files, where they state one; numbers are cited, files are not copied."""
-
-
-@final
-class RateFacts(Part):
-    """Where the effective training rates of a device come from."""
-
-    dense_gemm: Fact
-    dense_convolution: Fact
-    depthwise: Fact
-    recurrent: Fact
-
-
-@final
-class PowerFacts(Part):
-    """Where the power of a device comes from."""
-
-    idle: Fact
-    active: Fact
 
 
 @final
@@ -94,6 +47,10 @@ class DeviceEntry(Part):
     memory: Fact
     rates: RateFacts
     memory_bandwidth: Fact | None = None
+    dispatch_overhead: Fact | None = None
+    backward_factor: BackwardFacts | None = None
+    throttling: ThrottlingFacts | None = None
+    paging: PagingFacts | None = None
     power: PowerFacts | None = None
 
     def profile(self) -> DeviceProfile:
@@ -215,8 +172,8 @@ def network_rows() -> list[dict[str, str]]:
 
 def _row(entry: Entry, columns: tuple[str, ...]) -> dict[str, str]:
     group = entry.device_class if isinstance(entry, DeviceEntry) else entry.network_class
-    facts = {place.rpartition(".")[2]: f"{fact.value} ({fact.evidence})" for place, fact in facts_of(entry).items()}
-    return {"name": entry.name, "class": group, **{column: facts.get(column, "") for column in columns}}
+    facts = {place: f"{fact.value} ({fact.evidence})" for place, fact in facts_of(entry).items()}
+    return {"name": entry.name, "class": group, **{column.rpartition(".")[2]: facts.get(column, "") for column in columns}}
 
 
 def _facts(part: Part, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Fact]]:

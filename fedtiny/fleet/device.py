@@ -5,6 +5,10 @@ forward and backward passes counted, everything that the runtime loses already i
 
     seconds of a pass over one layer = MACs of the pass / rate[class of the layer]
 
+More is stated where it is known: `backward_factor` where backward passes run slower than forward ones, `memory_bandwidth`, and
+`dispatch_overhead`, the seconds that the runtime takes to start an operator, whatever its size (costs/compute.py has the whole formula);
+and what happens when the device is worked hard, `throttling` and `paging` (limits.py).
+
 `step_time` is the time of one local step, whatever the scheme or batch; it is for tests and thought experiments. One rate
 for all operators would not do: on the same Raspberry Pi, dense convolutions train a hundred times faster than depthwise ones.
 
@@ -23,6 +27,7 @@ from typing import Annotated, Any, Final, Literal, Self, final
 
 from pydantic import Field, model_validator
 
+from fedtiny.fleet.limits import Paging, Throttling
 from fedtiny.parts import Part
 from fedtiny.units import Bytes, BytesPerSecond, MacsPerSecond, PositiveSeconds, Seconds, Watts
 
@@ -32,7 +37,11 @@ Runtime = Literal["overlapping", "serial"]
 SERIAL_KEYS: Final = ("polling_interval", "start_up")
 """What only a serial runtime has."""
 
+Factor = Annotated[float, Field(gt=0)]
 Interval = Annotated[Seconds, Field(json_schema_extra={"default": "0 s"})]
+
+MICROCONTROLLER: Final = "microcontroller"
+"""The class of devices that have no virtual memory, and so never page."""
 
 CUSTOM: Final = "custom"
 """Name and class of a device, and name of a network, that a scenario describes itself."""
@@ -43,26 +52,48 @@ class Rates(Part):
     """Effective training speed by class of operator, in multiply-accumulates per second."""
 
     dense_gemm: MacsPerSecond
-    """Linear layers and other matrix products."""
+    """Linear layers and other products with a matrix of weights."""
     dense_convolution: MacsPerSecond
-    """Convolutions with several channels per group, 1x1 convolutions among them."""
+    """Convolutions of one group, 1x1 convolutions among them."""
     depthwise: MacsPerSecond
     """Convolutions with one channel per group."""
     recurrent: MacsPerSecond
     """Recurrent layers, such as LSTM and GRU."""
+    grouped_convolution: MacsPerSecond | None = None
+    """Convolutions in several groups with several channels each; left out: as dense_convolution."""
+    attention: MacsPerSecond | None = None
+    """Products of two activations, as in attention; left out: as dense_gemm."""
 
     @model_validator(mode="before")
     @classmethod
     def _names_every_class(cls, value: Any) -> Any:
         known = list(cls.model_fields)
         if isinstance(value, dict) and all(key in known for key in value):
-            missing = [key for key in known if key not in value]
+            missing = [key for key, field in cls.model_fields.items() if field.is_required() and key not in value]
             if missing:
                 raise ValueError(
                     f"rates must name all four classes of operators, missing: {', '.join(missing)}. A class left out would be a silent "
                     "guess: where the device does two classes alike, or the network has no such layers, write the same rate again"
                 )
         return value
+
+
+@final
+class BackwardFactors(Part):
+    """How many times as long as a forward pass over as many multiply-accumulates a backward pass takes, by class of operator."""
+
+    dense_gemm: Factor = 1.0
+    """Linear layers and other products with a matrix of weights."""
+    dense_convolution: Factor = 1.0
+    """Convolutions of one group."""
+    depthwise: Factor = 1.0
+    """Convolutions with one channel per group."""
+    recurrent: Factor = 1.0
+    """Recurrent layers."""
+    grouped_convolution: Factor = 1.0
+    """Convolutions in several groups with several channels each."""
+    attention: Factor = 1.0
+    """Products of two activations."""
 
 
 @final
@@ -86,6 +117,14 @@ class _Capabilities(Part):
     """Seconds of one local step, whatever the scheme or batch; this or rates."""
     memory_bandwidth: BytesPerSecond | None = None
     """Bytes per second between processor and memory; where given, no pass of a layer is faster than its bytes allow."""
+    dispatch_overhead: Interval = 0.0
+    """Seconds that the runtime takes to start an operator; for devices with rates."""
+    backward_factor: BackwardFactors = BackwardFactors()
+    """How much slower than forward passes backward passes are, by class of operator; for devices with rates."""
+    throttling: Throttling | None = None
+    """How it slows down when it works for long; without it, it does not."""
+    paging: Paging | None = None
+    """Storage that takes what training needs beyond `memory`; without it, what does not fit is refused. Microcontrollers never page."""
     power: Power | None = None
     """Watts while idle and active; without it the energy of the device is unknown."""
     runtime: Runtime = "overlapping"
@@ -100,6 +139,13 @@ class _Capabilities(Part):
         stated = [key for key in SERIAL_KEYS if getattr(self, key)]
         if stated and self.runtime != "serial":
             raise ValueError(f"{stated[0]} is how a serial runtime works: add runtime: serial, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_operators_only_where_they_are_timed(self) -> Self:
+        stated = [key for key in ("dispatch_overhead", "backward_factor") if getattr(self, key) != type(self).model_fields[key].default]
+        if self.rates is None and stated:
+            raise ValueError(f"{stated[0]} is about operators, and a step_time knows none: give rates instead, or leave it out")
         return self
 
     @model_validator(mode="after")
@@ -118,6 +164,12 @@ class DeviceProfile(_Capabilities):
     """The name in the catalog, or `custom`."""
     device_class: str
     """microcontroller, single_board_computer, phone, edge_gpu, or custom."""
+
+    @model_validator(mode="after")
+    def _pages_only_with_storage_below_an_operating_system(self) -> Self:
+        if self.device_class == MICROCONTROLLER and self.paging is not None:
+            raise ValueError("a microcontroller has no virtual memory and cannot page: leave out paging")
+        return self
 
 
 @final
@@ -145,6 +197,15 @@ class DeviceOverride(Part):
     """Seconds of one local step, whatever the scheme or batch; takes the place of rates."""
     memory_bandwidth: BytesPerSecond | None = None
     """Bytes per second between processor and memory."""
+    dispatch_overhead: Seconds | None = None
+    """Seconds that the runtime takes to start an operator."""
+    backward_factor: BackwardFactors | None = None
+    """How much slower than forward passes backward passes are, by class of operator."""
+    throttling: Throttling | Literal[False] | None = None
+    """How devices slow down that work for long; `false`: they do not, whatever their profiles say."""
+    paging: Paging | Literal[False] | None = None
+    """Storage that takes what training needs beyond the memory, on all devices but microcontrollers; `false`: nothing pages, and
+    what does not fit is out of memory."""
     power: Power | None = None
     """Watts while idle and active."""
     runtime: Runtime | None = None
@@ -170,8 +231,11 @@ class DeviceOverride(Part):
     def applied_to(self, profile: DeviceProfile) -> DeviceProfile:
         """The profile with what is stated here in place of its own; a rate takes the place of a step time and the other way round."""
         stated = {key: getattr(self, key) for key in type(self).model_fields if getattr(self, key) is not None}
+        stated |= {key: None for key in ("throttling", "paging") if getattr(self, key) is False}
+        if profile.device_class == MICROCONTROLLER:
+            stated["paging"] = None
         if self.step_time is not None:
-            stated["rates"] = None
+            stated |= {"rates": None, "dispatch_overhead": 0.0, "backward_factor": BackwardFactors()}
         if self.rates is not None:
             stated["step_time"] = None
         if self.runtime == "overlapping":

@@ -83,12 +83,13 @@ def function_operation(name: str, arguments: tuple[Any, ...], named: dict[str, A
     if macs == 0:
         return Operation(operator)
     if _WITH_WEIGHTS.get(name) != "convolution":
-        return Operation(operator, macs=macs, rate_class="dense_gemm")
+        return Operation(operator, macs=macs, rate_class="dense_gemm" if weighted else "attention")
     weight = named["weight"] if "weight" in named else arguments[1]
     groups = named.get("groups", arguments[_GROUPS_POSITION] if len(arguments) > _GROUPS_POSITION else 1)
     return Operation(operator, groups, macs, _convolution_class(groups, weight))
 
 
 def _convolution_class(groups: int, weight: Tensor) -> RateClass:
-    per_group = weight.shape[1]
-    return "depthwise" if groups > 1 and per_group == 1 else "dense_convolution"
+    if groups == 1:
+        return "dense_convolution"
+    return "depthwise" if weight.shape[1] == 1 else "grouped_convolution"

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from fedtiny.costs.compute import backward_macs, backward_passes, forward_macs, step_macs, step_seconds
-from fedtiny.fleet.device import DeviceProfile, Rates
+from fedtiny.costs.compute import backward_macs, backward_passes, forward_macs, step_macs, step_operators, step_seconds
+from fedtiny.fleet.device import BackwardFactors, DeviceProfile, Rates
 
 RATES = Rates(dense_gemm="1 kMAC/s", dense_convolution="2 kMAC/s", depthwise="4 kMAC/s", recurrent="8 kMAC/s")
 
@@ -99,3 +99,63 @@ def test_layers_without_macs_are_free_where_bandwidth_is_unknown_or_unlimited(la
 def test_time_is_finite_for_every_plan(toy, toy_plans):
     for plan in toy_plans.values():
         assert math.isfinite(step_seconds(toy, plan, 8, device(memory_bandwidth="1 kB/s")))
+
+
+# --- what starting operators, backward kernels and classes of their own cost ------------------------------------------
+
+
+def test_a_class_of_its_own_runs_at_its_own_rate_and_else_as_the_one_it_is_kin_to(layer, make_network, training):
+    for rate_class, kin, rate in (("grouped_convolution", 2000, 500), ("attention", 1000, 250)):
+        summary = make_network(layer("only", "other", 4, 4, weight=1, macs=4000, rate_class=rate_class))
+        assert step_seconds(summary, training(), 1, device()) == pytest.approx(4000 / kin)
+        own = Rates(**{**RATES.to_plain(), rate_class: f"{rate} MAC/s"})
+        assert step_seconds(summary, training(), 1, device(rates=own)) == pytest.approx(4000 / rate)
+
+
+def test_operators_are_one_a_layer_forward_and_one_for_each_gradient_backward(toy, toy_plans):
+    # conv, norm, relu, pool, fc; what trains has a gradient of its own, and everything above it one of its input
+    assert step_operators(toy, toy_plans["last"]) == 5 + 1
+    assert step_operators(toy, toy_plans["bias"]) == 5 + 1 + 1 + 1 + 2
+    assert step_operators(toy, toy_plans["full"]) == 5 + 1 + 2 + 1 + 1 + 2
+
+
+def test_a_layer_that_hands_on_what_it_gets_is_no_operator(layer, make_network, training):
+    given = make_network(
+        layer("drop", "other", 9, 9), layer("flatten", "other", 9, 9), layer("pool", "other", 9, 3), layer("relu", "relu", 9, 9)
+    )
+    assert step_operators(given, training()) == 2
+
+
+def test_a_product_of_activations_starts_two_operators_backward_and_a_recurrent_layer_as_many_as_it_has_time_steps(
+    layer, make_network, training
+):
+    summary = make_network(
+        layer("embed", "linear", 4, 4, weight=1, macs=4, rate_class="dense_gemm"),
+        layer("scores", "other", 8, 4, macs=16, rate_class="attention", upstream=(0,)),
+        layer("lstm", "other", 70, 35, weight=20, macs=7 * 20, rate_class="recurrent", upstream=(0,)),
+    )
+    assert step_operators(summary, training()) == 1 + 1 + 7
+    assert step_operators(summary, training("embed.weight")) == (1 + 1) + (1 + 2) + (7 + 7)
+    assert step_operators(summary, training("lstm.weight")) == 1 + 1 + 3 * 7 - 7
+    assert step_operators(summary, training("embed.weight", "lstm.weight")) == (1 + 1) + (1 + 2) + 3 * 7
+
+
+def test_every_operator_takes_the_overhead_whatever_the_batch(toy, toy_plans):
+    for name, plan in toy_plans.items():
+        for batch_size in (1, 64):
+            without = step_seconds(toy, plan, batch_size, device())
+            slow = step_seconds(toy, plan, batch_size, device(dispatch_overhead="10 ms"))
+            assert slow == pytest.approx(without + 10e-3 * step_operators(toy, plan)), name
+
+
+def test_backward_passes_run_at_the_rate_divided_by_the_factor_of_their_class_and_forward_passes_do_not(toy, toy_plans):
+    factors = BackwardFactors(dense_gemm=3.0)
+    assert step_seconds(toy, toy_plans["last"], 5, device(backward_factor=factors)) == pytest.approx(5 * (6912 / 2000 + (8 + 3 * 8) / 1000))
+    full = step_seconds(toy, toy_plans["full"], 5, device(backward_factor=factors))
+    assert full == pytest.approx(5 * (2 * 6912 / 2000 + (8 + 3 * 16) / 1000))
+
+
+def test_a_backward_factor_does_not_slow_down_what_the_bandwidth_bounds(layer, make_network, training):
+    summary = make_network(layer("conv", "convolution", 100, 50, weight=10, macs=1000, rate_class="dense_convolution"))
+    slow = device(memory_bandwidth="100 B/s", backward_factor=BackwardFactors(dense_convolution=1.5))
+    assert step_seconds(summary, training("conv.weight"), 1, slow) == pytest.approx(2 * 4 * 160 / 100)

@@ -312,3 +312,22 @@ fedtiny.fleet.fleet.load_device("pixel_7")
 assert len([path for path in opened if path.endswith(".yaml")]) == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_number_of_a_profile_can_be_a_fact():
+    fact = {"evidence": "M", "sources": ["flash"], "note": "Measured."}
+    plain = {key: value for key, value in plain_entry(device_entry("jetson_nano")).items() if key != "sources"}
+    more = {
+        "dispatch_overhead": {"value": "20 ms", **fact},
+        "backward_factor": {"depthwise": {"value": 1.5, **fact}},
+        "throttling": {"after": {"value": "5 min", **fact}, "factor": {"value": 0.7, **fact}},
+        "paging": {"read": {"value": "40 MB/s", **fact}, "write": {"value": "20 MB/s", **fact}},
+        "rates": {**plain["rates"], "attention": {"value": "1 GMAC/s", **fact}},
+    }
+    entry = DeviceEntry.model_validate({**plain, **more})
+    profile = entry.profile()
+    assert (profile.dispatch_overhead, profile.backward_factor.depthwise, profile.throttling.after) == (20e-3, 1.5, 300.0)
+    assert (profile.paging.read, profile.paging.write, profile.paging.power, profile.rates.attention) == (40e6, 20e6, None, 1e9)
+    assert {"dispatch_overhead", "backward_factor.depthwise", "throttling.factor", "paging.write", "rates.attention"} <= set(
+        facts_of(entry)
+    )

@@ -138,3 +138,61 @@ def test_an_override_makes_any_device_a_supernode_and_back():
     assert (changed.runtime, changed.polling_interval, changed.start_up) == ("serial", 3.0, 4.2)
     assert DeviceProfile.model_validate(changed.to_plain()) == changed
     assert DeviceOverride.model_validate({"runtime": "overlapping"}).applied_to(changed) == plain
+
+
+# --- speed beyond rates, and what happens to a device that is worked hard --------------------------------------------
+
+HARD = {"throttling": {"after": "5 min", "factor": 0.7}, "paging": {"read": "45 MB/s", "write": "20 MB/s", "power": "0.8 W"}}
+FINE = {"dispatch_overhead": "5 ms", "backward_factor": {"depthwise": 1.5}}
+
+
+def test_a_device_that_says_nothing_of_it_starts_operators_at_once_and_neither_throttles_nor_pages():
+    profile = custom(rates=RATES).profile()
+    assert (profile.dispatch_overhead, profile.throttling, profile.paging) == (0.0, None, None)
+    assert set(profile.backward_factor.to_plain().values()) == {1.0}
+
+
+def test_a_custom_device_states_all_of_it_and_is_read_back_the_same():
+    device = custom(rates={**RATES, "attention": "1 GMAC/s"}, **FINE, **HARD)
+    assert CustomDevice.model_validate(device.to_plain()) == device
+    profile = device.profile()
+    assert DeviceProfile.model_validate(profile.to_plain()) == profile
+    assert (profile.dispatch_overhead, profile.backward_factor.depthwise, profile.backward_factor.dense_gemm) == (5e-3, 1.5, 1.0)
+    assert (profile.throttling.after, profile.throttling.factor) == (300.0, 0.7)
+    assert (profile.paging.read, profile.paging.write, profile.paging.power) == (45e6, 20e6, 0.8)
+    assert (profile.rates.attention, profile.rates.grouped_convolution) == (1e9, None)
+
+
+@pytest.mark.parametrize("key", FINE)
+def test_a_step_time_knows_no_operators(key):
+    with pytest.raises(ValidationError, match=f"{key} is about operators, and a step_time knows none"):
+        custom(step_time="1 s", **{key: FINE[key]})
+
+
+@pytest.mark.parametrize(
+    "bad", [{"after": "0 s", "factor": 0.5}, {"after": "1 s", "factor": 0.0}, {"after": "1 s", "factor": 1.2}, {"factor": 0.5}]
+)
+def test_throttling_is_by_a_share_of_the_speed_after_some_time(bad):
+    with pytest.raises(ValidationError):
+        custom(step_time="1 s", throttling=bad)
+
+
+def test_a_scenario_turns_throttling_and_paging_on_and_off():
+    plain = custom(rates=RATES).profile()
+    changed = DeviceOverride.model_validate({**FINE, **HARD}).applied_to(plain)
+    assert changed == custom(rates=RATES, **FINE, **HARD).profile()
+    off = DeviceOverride.model_validate({"throttling": False, "paging": False})
+    assert off.applied_to(changed) == custom(rates=RATES, **FINE).profile()
+    assert DeviceOverride.model_validate(off.to_plain()) == off
+
+
+def test_a_microcontroller_never_pages_whatever_a_scenario_says():
+    changed = DeviceOverride.model_validate(HARD).applied_to(load_device("stm32f746"))
+    assert (changed.paging, changed.throttling.factor) == (None, 0.7)
+    with pytest.raises(ValidationError, match="a microcontroller has no virtual memory"):
+        DeviceProfile.model_validate({**load_device("stm32f746").to_plain(), "paging": HARD["paging"]})
+
+
+def test_an_overriding_step_time_takes_away_what_is_about_operators():
+    changed = DeviceOverride.model_validate({"step_time": "1 s"}).applied_to(custom(rates=RATES, **FINE).profile())
+    assert changed == custom(step_time="1 s").profile()

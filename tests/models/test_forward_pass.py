@@ -58,7 +58,7 @@ def test_functional_calls_are_layers_with_their_parameters_and_multiply_accumula
     layers = summarize(Functional(), "functional", (4, 4, 4), 3).layers
     found = [(layer.name, layer.operator, layer.groups, layer.macs, layer.rate_class, layer.upstream) for layer in layers]
     assert found == [
-        ("first", "convolution", 2, 4 * 2 * 9 * 16, "dense_convolution", ()),
+        ("first", "convolution", 2, 4 * 2 * 9 * 16, "grouped_convolution", ()),
         ("relu", "relu", 1, 0, None, (0,)),
         ("conv2d", "convolution", 4, 4 * 9 * 16, "depthwise", (0,)),
         ("sigmoid", "smooth_activation", 1, 0, None, (0, 2)),

@@ -28,7 +28,7 @@ def test_the_formulas_agree_with_what_torch_counts(module, shape):
     [
         (WeightStandardizedConvolution(16, 24, 3), "convolution", 1, "dense_convolution"),
         (WeightStandardizedConvolution(16, 24, 1), "convolution", 1, "dense_convolution"),
-        (WeightStandardizedConvolution(16, 16, 5, groups=2), "convolution", 2, "dense_convolution"),
+        (WeightStandardizedConvolution(16, 16, 5, groups=2), "convolution", 2, "grouped_convolution"),
         (WeightStandardizedConvolution(16, 16, 5, groups=16), "convolution", 16, "depthwise"),
         (nn.Conv2d(1, 8, 3), "convolution", 1, "dense_convolution"),
         (nn.Conv2d(4, 8, 3, groups=4), "convolution", 4, "depthwise"),
