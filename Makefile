@@ -52,15 +52,9 @@ papers: setup ## run the sweeps of scenarios/papers over five seeds, and write t
 	@$(MAKE) --no-print-directory delay
 
 delay: setup ## the part of `make papers` about delayed averaging: docs/background/dga.md (an hour or two; finished runs are kept)
-	@for name in dga_law dga_limits dga_raspberry_pi; do \
-	  echo "$$name"; OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --workers $(JOBS) --out runs/papers/$$name --quiet; \
-	done
-	@for name in dga_correction dga_time_to_target; do \
-	  echo "$$name"; OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --seeds 5 --workers $(JOBS) --journal-size "40 GB" \
-	    --out runs/papers/$$name --quiet; \
-	done
-	@for name in dga_drift dga_remedies; do \
-	  echo "$$name"; OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --seeds 3 --workers $(JOBS) --out runs/papers/$$name --quiet; \
+	@for sweep in dga_law:1 dga_limits:1 dga_raspberry_pi:1 dga_correction:5 dga_time_to_target:5 dga_drift:3 dga_remedies:3; do \
+	  name=$${sweep%:*}; echo "$$name"; \
+	  OMP_NUM_THREADS=1 $(BIN)/fedtiny sweep scenarios/papers/$$name.yaml --seeds $${sweep#*:} --workers $(JOBS) --out runs/papers/$$name --quiet; \
 	done
 	for name in law limits raspberry_pi quadratics correction time_to_target drift remedies; do \
 	  OMP_NUM_THREADS=1 $(BIN)/python benchmarks/delay/$$name.py; \

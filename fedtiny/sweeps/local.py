@@ -1,9 +1,9 @@
 """Cells on the processes of this machine.
 
-An executor does a piece of work for each job and gives the results as they come, in any order. Here every job runs in a
-process of a pool, started afresh (spawned), with one thread for linear algebra, so that as many cells run side by side as
-there are processors. A process that dies takes no other cell with it: the jobs that the broken pool lost are done again,
-each in a process of its own.
+An executor does a piece of work for each job and gives the results as they come, in any order; what came of a job may lead to
+further jobs. Here every job runs in a process of a pool, started afresh (spawned), with one thread for linear algebra, so
+that as many cells run side by side as there are processors. A process that dies takes no other cell with it: the jobs that were
+in hand when a pool broke are done again, each in a process of its own, and a new pool does the others.
 
 This module imports nothing of FedTiny: a new process imports it before the variables that keep it to one thread are set.
 """
@@ -16,21 +16,36 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Never, Protocol, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
+def no_further(_: object) -> Sequence[Never]:
+    """What a result leads to, usually: no further jobs."""
+    return ()
+
+
 class Executor(Protocol):
     """A map over jobs."""
 
-    def __call__(self, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R]) -> Iterator[R]:
-        """`work(job)` for every job, in any order; `lost(job)` where the process that did it died."""
+    @property
+    def at_once(self) -> int:
+        """How many jobs are done at the same time, at most."""
+        ...
+
+    def __call__(
+        self, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R], then: Callable[[R], Sequence[J]] = no_further
+    ) -> Iterator[R]:
+        """`work(job)` for every job, in any order, begun in theirs; `lost(job)` where the process that did it died.
+
+        `then(result)` are further jobs, whose turn comes before that of the jobs which have not begun.
+        """
         ...
 
 
@@ -43,14 +58,14 @@ def processes(workers: int, *, imports: str | None = None) -> Iterator[Executor]
     """An executor on `workers` processes of this machine at most, started as jobs come; leaving by an exception ends them at once.
     The first one starts now and imports a module, if one is named, while the caller does something else."""
     others = set(multiprocessing.active_children())
-    pool = _pool(workers)
+    pool = _Processes(workers)
     try:
         if imports is not None:
             pool.submit(_import, imports)
-        yield partial(_execute, pool)
+        yield pool
         pool.shutdown()
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(at_once=True)
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
         raise
@@ -96,23 +111,54 @@ def _import(module: str) -> None:
         importlib.import_module(module)
 
 
-def _execute(
-    pool: concurrent.futures.ProcessPoolExecutor, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R]
-) -> Iterator[R]:
-    again: list[J] = []
-    futures: dict[concurrent.futures.Future[R], J] = {}
-    for job in jobs:
+class _Processes:
+    """An executor on a pool of processes, which is replaced when it breaks."""
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self._pool = _pool(at_once)
+
+    def __call__(
+        self, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R], then: Callable[[R], Sequence[J]] = no_further
+    ) -> Iterator[R]:
+        waiting, running = deque(jobs), dict[concurrent.futures.Future[R], J]()
+        while waiting or running:
+            while waiting and len(running) < self.at_once:
+                job = waiting.popleft()
+                running[self.submit(work, job)] = job
+            for result in self._finished(running, work, lost):
+                waiting.extendleft(reversed(then(result)))
+                yield result
+
+    def submit(self, work: Callable[[J], R], job: J) -> concurrent.futures.Future[R]:
+        """Has a job done by the next process that is free."""
         try:
-            futures[pool.submit(work, job)] = job
-        except BrokenProcessPool:
-            again.append(job)
-    for future in concurrent.futures.as_completed(futures):
-        try:
-            yield future.result()
-        except BrokenProcessPool:
-            again.append(futures[future])
-    for job in again:
-        yield _alone(work, job, lost)
+            return self._pool.submit(work, job)
+        except BrokenProcessPool:  # by a process that died between two jobs
+            self._replace()
+            return self._pool.submit(work, job)
+
+    def shutdown(self, *, at_once: bool = False) -> None:
+        """Ends the processes when they have done their jobs, or forgets their jobs."""
+        self._pool.shutdown(wait=not at_once, cancel_futures=at_once)
+
+    def _finished(self, running: dict[concurrent.futures.Future[R], J], work: Callable[[J], R], lost: Callable[[J], R]) -> Iterator[R]:
+        """The results that come next. A pool that broke has lost all that was running."""
+        done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+        if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+            self._replace()
+            done = set(running)
+        for future in done:
+            job = running.pop(future)
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield _alone(work, job, lost)
+
+    def _replace(self) -> None:
+        """A new pool, when all that ran in this one has come to an end."""
+        self._pool.shutdown()
+        self._pool = _pool(self.at_once)
 
 
 def _alone(work: Callable[[J], R], job: J, lost: Callable[[J], R]) -> R:

@@ -11,19 +11,20 @@ Ray is an optional extra, imported here alone: `pip install 'fedtiny[ray]'`.
 """
 
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fedtiny.errors import ExperimentError, FolderError, InputError
 from fedtiny.federation.deferred_clients import Training
 from fedtiny.preparation import World
 from fedtiny.simulated_clients import TrainingOf, in_this_process
-from fedtiny.sweeps.local import Executor, J, R
+from fedtiny.sweeps.local import Executor, J, R, no_further
 from fedtiny.sweeps.worker_process import Order, PreparedWorld, sendable
 from fedtiny.training.local_work import RESULT_ARRAYS, LocalResult, Package
 from fedtiny.world_identity import Identity, differing, world_identity
@@ -59,7 +60,7 @@ def ray_executor(address: str, folder: Path) -> Iterator[Executor]:
     """
     with _connected(address) as ray:
         _check_shared(ray, folder)
-        yield partial(_execute_jobs, ray)
+        yield _Cluster(ray)
 
 
 @dataclass(frozen=True)
@@ -143,16 +144,37 @@ def _prepared(expected: Any) -> PreparedWorld:
     return world
 
 
-def _execute_jobs(ray: Any, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R]) -> Iterator[R]:
-    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(work)
-    waiting = {task.remote(job): job for job in jobs}
-    while waiting:
-        (reference,), _ = ray.wait(list(waiting))
-        job = waiting.pop(reference)
+@dataclass(frozen=True)
+class _Cluster:
+    """An executor on the processors of a Ray cluster."""
+
+    ray: Any
+
+    @property
+    def at_once(self) -> int:
+        """The processors that the cluster has now: nodes may come and go."""
+        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+
+    def __call__(
+        self, work: Callable[[J], R], jobs: Sequence[J], lost: Callable[[J], R], then: Callable[[R], Sequence[J]] = no_further
+    ) -> Iterator[R]:
+        task = self.ray.remote(num_cpus=1, max_retries=_RETRIES)(work)
+        waiting, running = deque(jobs), dict[Any, J]()
+        while waiting or running:
+            while waiting and len(running) < self.at_once:
+                job = waiting.popleft()
+                running[task.remote(job)] = job
+            (reference,), _ = self.ray.wait(list(running))
+            result = self._result(reference, running.pop(reference), lost)
+            waiting.extendleft(reversed(then(result)))
+            yield result
+
+    def _result(self, reference: Any, job: J, lost: Callable[[J], R]) -> R:
+        errors = self.ray.exceptions
         try:
-            yield ray.get(reference)
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError):
-            yield lost(job)
+            return cast(R, self.ray.get(reference))
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError):
+            return lost(job)
 
 
 def _check_shared(ray: Any, folder: Path) -> None:

@@ -5,8 +5,10 @@ not fit the devices' memory is a result, a row with status infeasible. A cell th
 others go on. Training that several cells share is done once (`shared_training`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -18,7 +20,7 @@ from fedtiny.scenario.files import resolved_yaml
 from fedtiny.sweeps.axes import Cell, Sweep
 from fedtiny.sweeps.cell import Job, Outcome, check_cell, lost_cell, run_cell
 from fedtiny.sweeps.local import Executor
-from fedtiny.sweeps.shared_training import JournalOptions, JournalPlace, in_turns, remove_journals, shared_journals
+from fedtiny.sweeps.shared_training import JournalOptions, JournalPlace, Turns, remove_journals, shared_journals
 
 ENDED: Final = ("done", "infeasible", "failed")
 """What can become of a cell in the end: the values of the column `status`."""
@@ -27,6 +29,7 @@ Tell = Callable[[Cell, Outcome], None]
 """Called with every cell and what became of it, as soon as it is known."""
 
 _USUAL: Final = JournalOptions()
+_NO_JOURNALS: Final[Mapping[str, JournalPlace]] = MappingProxyType({})
 
 
 def run_sweep(
@@ -41,43 +44,67 @@ def run_sweep(
     """Runs every cell that is not finished, and writes the sweep's folder.
 
     `executor` does the work; every cell is checked before the first one runs. `journal` says how training that cells share is kept;
-    left out: within its usual bound, until the sweep is done. Raises InputError where a cell is wrong in
+    left out: within its usual bound, until nobody needs it. Raises InputError where a cell is wrong in
     another way than not fitting, or the folder belongs to something else.
     """
     check_sweep_folder(folder, sweep.name)
-    cells = {cell.id: cell for cell in sweep.cells}
-    outcomes: dict[str, Outcome] = {}
-    journals: dict[str, JournalPlace] = {}
-
-    def note(outcome: Outcome) -> None:
-        outcomes[outcome.cell] = outcome
-        if tell is not None and outcome.status in ENDED:
-            tell(cells[outcome.cell], outcome)
-
-    def do(work: Callable[[Job], Outcome], wanted: Sequence[Cell]) -> None:
-        jobs = [Job(cell.id, cell.scenario, cell_folder(folder, cell), allow_code, journals.get(cell.id)) for cell in wanted]
-        for outcome in executor(work, jobs, lost_cell):
-            note(outcome)
-
-    for cell in sweep.cells:
-        if (outcome := finished(cell, cell_folder(folder, cell))) is not None:
-            note(outcome)
-    do(check_cell, [cell for cell in sweep.cells if cell.id not in outcomes])
-    _refuse_wrong(sweep, outcomes)
-    write_sweep(_result(sweep, outcomes), folder)
-    wanted = [cell for cell in sweep.cells if outcomes[cell.id].status == "feasible"]
-    journals |= shared_journals(wanted, folder, journal)
-    for turn in in_turns(wanted, journals):
-        do(run_cell, turn)
-    _put_away_journals(folder, journal, outcomes.values())
-    result = _result(sweep, outcomes)
+    book = _Book(sweep, folder, allow_code, tell)
+    book.find_finished()
+    for outcome in executor(check_cell, book.jobs(book.unknown()), lost_cell):
+        book.note(outcome)
+    _refuse_wrong(sweep, book.outcomes)
+    write_sweep(_result(sweep, book.outcomes), folder)
+    _run_cells(book, executor, journal)
+    result = _result(sweep, book.outcomes)
     write_sweep(result, folder)
     return result
 
 
-def _put_away_journals(folder: Path, journal: JournalOptions, outcomes: Iterable[Outcome]) -> None:
-    if not (journal.keep or any(outcome.status == "failed" for outcome in outcomes)):
-        remove_journals(folder)
+@dataclass
+class _Book:
+    """What has become of every cell so far."""
+
+    sweep: Sweep
+    folder: Path
+    allow_code: bool
+    tell: Tell | None
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._cells = {cell.id: cell for cell in self.sweep.cells}
+
+    def note(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.cell] = outcome
+        if self.tell is not None and outcome.status in ENDED:
+            self.tell(self._cells[outcome.cell], outcome)
+
+    def find_finished(self) -> None:
+        for cell in self.sweep.cells:
+            if (outcome := finished(cell, cell_folder(self.folder, cell))) is not None:
+                self.note(outcome)
+
+    def unknown(self) -> list[Cell]:
+        return [cell for cell in self.sweep.cells if cell.id not in self.outcomes]
+
+    def feasible(self) -> list[Cell]:
+        return [cell for cell in self.sweep.cells if self.outcomes[cell.id].status == "feasible"]
+
+    def jobs(self, cells: Iterable[Cell], journals: Mapping[str, JournalPlace] = _NO_JOURNALS) -> list[Job]:
+        return [Job(cell.id, cell.scenario, cell_folder(self.folder, cell), self.allow_code, journals.get(cell.id)) for cell in cells]
+
+
+def _run_cells(book: _Book, executor: Executor, options: JournalOptions) -> None:
+    wanted = book.feasible()
+    journals = shared_journals(wanted, book.folder, options, executor.at_once)
+    turns = Turns(wanted, journals, options.keep)
+
+    def then(ended: Outcome) -> list[Job]:
+        return book.jobs(turns.after(ended.cell, done=ended.status == "done"), journals)
+
+    for outcome in executor(run_cell, book.jobs(turns.first(), journals), lost_cell, then):
+        book.note(outcome)
+    if not (options.keep or any(outcome.status == "failed" for outcome in book.outcomes.values())):
+        remove_journals(book.folder)
 
 
 def check_sweep_folder(folder: Path, name: str) -> None:

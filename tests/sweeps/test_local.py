@@ -44,6 +44,31 @@ def test_a_process_that_dies_takes_no_other_job_with_it():
         assert sorted(execute(square, range(3), square)) == [0, 1, 4]
 
 
+def smaller(number):
+    return [number - 1] if number % 10 else []
+
+
+def test_what_a_result_leads_to_begins_before_the_jobs_that_have_not_begun():
+    with processes(1) as execute:
+        assert list(execute(int, [2, 13, 20], int, smaller)) == [2, 1, 0, 13, 12, 11, 10, 20]
+    with processes(2) as execute:
+        assert sorted(execute(int, [2, 13, 20], int, smaller)) == [0, 1, 2, 10, 11, 12, 13, 20]
+
+
+def die_of_two_and_wait(number):
+    time.sleep(0.05)
+    return os.getpid() if die_of_two(number) else -number
+
+
+def test_after_a_process_has_died_jobs_go_on_side_by_side():
+    with processes(2) as execute:
+        found = list(execute(die_of_two_and_wait, [2, *range(3, 20)], lambda job: -job))
+    assert found.count(-2) == 1
+    alone = 2  # a process died twice, and what ran beside it was done again
+    assert len(found) == 18
+    assert len(set(found)) <= 2 + 2 + alone
+
+
 def test_an_interrupt_ends_the_processes_at_once():
     before = set(multiprocessing.active_children())
     started = time.monotonic()

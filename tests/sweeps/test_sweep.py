@@ -6,7 +6,7 @@ from fedtiny.results.sweep import read_sweep
 from fedtiny.scenario.files import read_tree
 from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
 from fedtiny.sweeps.cell import Outcome, run_cell
-from fedtiny.sweeps.local import processes
+from fedtiny.sweeps.local import no_further, processes
 from fedtiny.sweeps.run_folder import run_into
 from fedtiny.sweeps.sweep import cell_folder, finished, run_sweep
 
@@ -17,20 +17,26 @@ def crossed(path, *axes, seeds=1):
 
 
 class Here:
-    """An executor in this process that counts what it did."""
+    """An executor in this process that counts what it did, takes jobs from the end, and loses some or is interrupted if asked."""
 
-    def __init__(self, fail=()):
+    at_once = 1
+
+    def __init__(self, fail=(), most=None):
         self.ran = []
         self.fail = fail
+        self.most = most
 
-    def __call__(self, work, jobs, lost):
-        for job in reversed(jobs):
+    def __call__(self, work, jobs, lost, then=no_further):
+        waiting = list(reversed(jobs))
+        while waiting:
+            job = waiting.pop(0)
             if work is run_cell:
+                if len(self.ran) == self.most:
+                    raise KeyboardInterrupt
                 self.ran.append(job.cell)
-                if job.cell in self.fail:
-                    yield lost(job)
-                    continue
-            yield work(job)
+            result = lost(job) if work is run_cell and job.cell in self.fail else work(job)
+            waiting = [*then(result), *waiting]
+            yield result
 
 
 def test_every_cell_has_a_row_with_its_axes_and_the_summary_of_its_run(tiny, tmp_path):
@@ -85,19 +91,11 @@ def test_a_cell_that_is_wrong_ends_the_sweep_before_anything_runs(tiny, tmp_path
 
 
 def test_an_interrupted_sweep_keeps_what_was_finished(tiny, tmp_path):
-    sweep = crossed(tiny(), seeds=2)
-
-    def interrupted(work, jobs, lost):
-        yield work(jobs[0])
-        if work is run_cell:
-            raise KeyboardInterrupt
-        yield work(jobs[1])
-
+    sweep, interrupted, here = crossed(tiny(), seeds=2), Here(most=1), Here()
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "sweep", interrupted)
-    here = Here()
     run_sweep(sweep, tmp_path / "sweep", here)
-    assert here.ran == [sweep.cells[1].id]
+    assert sorted(interrupted.ran + here.ran) == sorted(cell.id for cell in sweep.cells)
 
 
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
