@@ -14,6 +14,7 @@ from fedtiny.costs.memory import tinytl_memory
 from fedtiny.datasets.base import DatasetFacts
 from fedtiny.design.automatic import Needs
 from fedtiny.errors import ModelError, ScenarioError
+from fedtiny.fleet.device import DeviceProfile
 from fedtiny.fleet.fleet import Members, traits
 from fedtiny.inputs import check_inputs
 from fedtiny.models.base import Model
@@ -155,3 +156,8 @@ def training_ledger(plans: Blueprint, plan: UpdatePlan, batch_size: int) -> Need
             return mcu_memory(summary, plan, batch_size, client_vectors=vectors, vector_element_bytes=element)
         case "autograd":
             return autograd_memory(summary, plans.step, plan, batch_size, optimizer=training.optimizer, client_vectors=vectors)
+
+
+def memory_on(plans: Blueprint, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> int:
+    """Bytes that a step on a batch takes where they decide how long it takes: on a device that pages; 0 on others."""
+    return 0 if device.paging is None else training_ledger(plans, plan, batch_size).total_bytes

@@ -14,8 +14,8 @@ from typing import overload
 
 import numpy as np
 
-from fedtiny.blueprint import Blueprint, blueprint
-from fedtiny.costs.compute import step_macs, step_seconds
+from fedtiny.blueprint import Blueprint, blueprint, memory_on
+from fedtiny.costs.step import StepCost, step_cost
 from fedtiny.datasets.partition import Iid
 from fedtiny.datasets.partition_family import KnownOfClients, check_enough
 from fedtiny.datasets.synthetic import Synthetic
@@ -134,10 +134,10 @@ class TimedFleet:
         facts = {parameter.name: (layer, parameter) for layer in reversed(self.blueprint.summary.layers) for parameter in layer.parameters}
         return sum(max(plan.elements_of(layer, parameter) for plan in self.plans) for layer, parameter in facts.values())
 
-    def step_cost(self, item: DeviceClass, step: int) -> tuple[float, float]:
-        """Seconds and MACs of a local step (counted from 1) of a device of this class."""
-        size, plan, summary = item.one.batches.size(step), item.one.plan, self.blueprint.summary
-        return step_seconds(summary, plan, size, item.one.traits.device), sum(step_macs(summary, plan).values()) * size
+    def step_cost(self, item: DeviceClass, step: int) -> StepCost:
+        """What a local step (counted from 1) costs a device of this class."""
+        size, plan, device = item.one.batches.size(step), item.one.plan, item.one.traits.device
+        return step_cost(self.blueprint.summary, plan, size, device, memory_on(self.blueprint, plan, size, device))
 
 
 def timed_fleet(scenario: Scenario, *, allow_code: bool = False) -> TimedFleet:

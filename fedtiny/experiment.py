@@ -30,7 +30,7 @@ from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Participation
 from fedtiny.federation.records import Vector
 from fedtiny.federation.task import Clients, Node
 from fedtiny.flower_app import ModelVersion, model_of, quality_of, serve
-from fedtiny.participation import memory_needs
+from fedtiny.participation import memory_needs, paging_sentences
 from fedtiny.preparation import World, prepare
 from fedtiny.recording import Version, activities_of, devices_table, labels_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
@@ -222,6 +222,7 @@ def _notes(world: World, history: _History) -> list[str]:
     excluded = len(world.participants) - len(world.included)
     if excluded:
         notes.append(f"Training does not fit {excluded} of {len(world.participants)} devices; they and their data take no part.")
+    notes.extend(f"{sentence}." for sentence in paging_sentences([(item, 1) for item in world.included]))
     counted = [item.traits for item in world.included if item.traits.device.power is not None]
     silent = sorted({traits.network.name for traits in counted if traits.network.energy_up is None})
     if silent:

@@ -10,10 +10,13 @@ from functools import cache
 from itertools import groupby
 from typing import Final
 
-from fedtiny.blueprint import Blueprint, Candidate, training_ledger
+from fedtiny.blueprint import Blueprint, Candidate, memory_on, training_ledger
 from fedtiny.costs.compute import step_seconds
+from fedtiny.costs.paging import paged_bytes, paging_seconds
+from fedtiny.costs.step import step_cost
 from fedtiny.design.automatic import Choice, Needs, Offer, choose, size_text
 from fedtiny.errors import InfeasibleError, ScenarioError
+from fedtiny.fleet.device import DeviceProfile
 from fedtiny.fleet.fleet import Traits
 from fedtiny.results.record import MemoryNeed
 from fedtiny.scenario.choices import FAMILIES
@@ -68,16 +71,15 @@ def assigned(plans: Blueprint, batches: Sequence[Batches], devices: Sequence[Tra
 
 def _choice(plans: Blueprint, device: Traits, ledgers: Sequence[Needs], batches: Batches) -> Choice:
     scenario = plans.scenario
-    offers = [
-        Offer(
-            candidate.plan,
-            ledger,
-            scenario.training.local_steps * step_seconds(plans.summary, candidate.plan, batches.batch_size, device.device),
-        )
-        for candidate, ledger in zip(plans.candidates, ledgers, strict=True)
-    ]
+    offers = [_offer(plans, device.device, candidate, ledger, batches) for candidate, ledger in zip(plans.candidates, ledgers, strict=True)]
     round_time = scenario.update.round_time if isinstance(scenario.update, Automatic) else None
     return choose(offers, device.device.memory, round_time)
+
+
+def _offer(plans: Blueprint, device: DeviceProfile, candidate: Candidate, ledger: Needs, batches: Batches) -> Offer:
+    seconds = step_seconds(plans.summary, candidate.plan, batches.batch_size, device) + paging_seconds(ledger.total_bytes, device)
+    paged = paged_bytes(ledger.total_bytes, device)
+    return Offer(candidate.plan, ledger, plans.scenario.training.local_steps * seconds, paged)
 
 
 def is_mixed(participants: Sequence[Participant]) -> bool:
@@ -91,11 +93,12 @@ def paces_of(plans: Blueprint, counted: Sequence[tuple[Participant, int]]) -> li
     wanted = plans.scenario.training.pace
     if wanted == "equal":
         return [EQUAL] * len(counted)
-    times = [
-        (step_seconds(plans.summary, own.plan, min(own.batches.batch_size, len(own.batches.indices)), own.traits.device), count * own.fits)
-        for own, count in counted
-    ]
-    return paces(times, normalized=wanted == "by_speed_normalized")
+    return paces([(_step_seconds(plans, own), count * own.fits) for own, count in counted], normalized=wanted == "by_speed_normalized")
+
+
+def _step_seconds(plans: Blueprint, own: Participant) -> float:
+    batch_size, device = min(own.batches.batch_size, len(own.batches.indices)), own.traits.device
+    return step_cost(plans.summary, own.plan, batch_size, device, memory_on(plans, own.plan, batch_size, device)).seconds
 
 
 def paces_by_number(plans: Blueprint, participants: Sequence[Participant]) -> dict[int, Pace]:
@@ -180,8 +183,29 @@ def memory_needs(participants: Sequence[Participant]) -> list[MemoryNeed]:
             total_bytes=ledger.total_bytes,
             items=dict(ledger.items),
             fits=participant.fits,
+            paged_bytes=paged_bytes(ledger.total_bytes, device.device) if participant.fits else 0,
         )
     return [needs[group] for group in sorted(needs)]
+
+
+def paging_sentences(counted: Sequence[tuple[Participant, int]]) -> list[str]:
+    """One sentence for each group that pages, such as "3 x raspberry_pi_zero_2w page: full needs 420 MB of 300 MB, so 120 MB go to storage
+    and back in every step, which takes 7.5 s of it"; `counted`: devices, and how many are like each."""
+    found: dict[int, tuple[Participant, int]] = {}
+    for own, count in counted:
+        if own.fits and paged_bytes(own.ledger.total_bytes, own.traits.device):
+            first, before = found.get(own.traits.group, (own, 0))
+            found[own.traits.group] = (max(first, own, key=lambda one: one.ledger.total_bytes), before + count)
+    return [_paging_sentence(own, count) for _, (own, count) in sorted(found.items())]
+
+
+def _paging_sentence(own: Participant, count: int) -> str:
+    device, needed = own.traits.device, own.ledger.total_bytes
+    return (
+        f"{count} x {device.name} {'page' if count > 1 else 'pages'}: {own.plan.scheme} needs {size_text(needed)} of "
+        f"{size_text(device.memory)}, so {size_text(paged_bytes(needed, device))} go to storage and back in every step, which takes "
+        f"{paging_seconds(needed, device):.3g} s of it (device: {{paging: false}} makes that out of memory)"
+    )
 
 
 _MOST_LINES: Final = 20

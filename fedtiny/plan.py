@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from fedtiny.costs.paging import paged_bytes, paging_energy
 from fedtiny.device_classes import DeviceClass, TimedFleet
 from fedtiny.recording import LISTED_WHOLE
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
-from fedtiny.simulation.trace import DOWNLOAD, UPLOAD, WORK, Columns
+from fedtiny.simulation.trace import DOWNLOAD, PAGING, UPLOAD, WORK, Columns
 from fedtiny.strategies.asked import asked_at_once
 from fedtiny.timing_run import Progress, TimedRun, run_timing
 
@@ -66,7 +67,7 @@ def class_rows(document: dict[str, Any]) -> list[dict[str, str]]:
             "devices": f"{count(row['devices'])} x {row['profile']}",
             "network": row["network"],
             "trains": row["scheme"] if row["fits"] else "nothing",
-            "peak_memory": f"{size(row['peak_memory'])} of {size(row['memory_budget'])}",
+            "peak_memory": f"{size(row['peak_memory'])} of {size(row['memory_budget'])}{_paging_text(row)}",
             "step": seconds(row["step_seconds"]),
             "round's_steps": seconds(row["compute_seconds"]),
             "download": seconds(row["download_seconds"]),
@@ -121,7 +122,7 @@ def _alike(classes: Sequence[DeviceClass]) -> list[list[DeviceClass]]:
 def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any]:
     first, scenario = alike[0], fleet.blueprint.scenario
     one, median = first.one, fleet.blueprint.fleet.groups[first.one.traits.group].network
-    steps = [fleet.step_cost(first, step)[0] for step in range(1, fleet.own_steps(first) + 1)]
+    steps = [fleet.step_cost(first, step) for step in range(1, fleet.own_steps(first) + 1)]
     payload = (8 if scenario.training.precision == "float64" else 4) * (one.plan.trainable_elements(fleet.blueprint.summary))
     shared = (8 if scenario.training.precision == "float64" else 4) * fleet.elements
     return {
@@ -136,11 +137,17 @@ def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any
         "memory_budget": int(one.traits.device.memory),
         "peak_memory": one.ledger.total_bytes,
         "examples": {"least": min(item.examples for item in alike), "most": max(item.examples for item in alike)},
-        "step_seconds": steps[0],
-        "compute_seconds": sum(steps),
+        "paged_bytes": paged_bytes(one.ledger.total_bytes, one.traits.device) if one.fits else 0,
+        "paging_seconds": sum(step.paging for step in steps),
+        "step_seconds": steps[0].seconds,
+        "compute_seconds": sum(step.seconds for step in steps),
         "download_seconds": median.latency + shared / median.downlink,
         "upload_seconds": median.latency + payload / median.uplink,
     }
+
+
+def _paging_text(row: dict[str, Any]) -> str:
+    return f", pages {size(row['paged_bytes'])} a step" if row["paged_bytes"] else ""
 
 
 def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
@@ -159,14 +166,16 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
     listed = [item.count for item in classes]
     if sum(listed) > LISTED_WHOLE:
         listed = np.bincount(place[np.unique(columns.device, return_index=True)[1]], minlength=len(classes)).tolist()
-    busy = per_class(WORK, length)
+    busy, paged = per_class(WORK, length), per_class((PAGING,), length)
     down, up = per_class((DOWNLOAD,), columns.amount), per_class((UPLOAD,), columns.amount)
     total = 0.0
-    for item, number, working, received, sent in zip(classes, listed, busy.tolist(), down.tolist(), up.tolist(), strict=True):
+    amounts = (busy.tolist(), paged.tolist(), down.tolist(), up.tolist())
+    for item, number, working, paging, received, sent in zip(classes, listed, *amounts, strict=True):
         power, network = item.one.traits.device.power, item.one.traits.network
         assert power is not None, "checked above"
         waiting = number * until - working if item.one.fits else 0.0
-        total += power.active * working + power.idle * waiting + received * (network.energy_down or 0.0) + sent * (network.energy_up or 0.0)
+        total += power.active * (working - paging) + power.idle * waiting + (paging_energy(item.one.traits.device, paging) or 0.0)
+        total += received * (network.energy_down or 0.0) + sent * (network.energy_up or 0.0)
     return total
 
 

@@ -28,7 +28,7 @@ from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
-from fedtiny.participation import Participant, assigned, decide, is_mixed, who_trains_what
+from fedtiny.participation import Participant, assigned, decide, is_mixed, paging_sentences, who_trains_what
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.batches import Batches
 from fedtiny.training.cohort_rules import Cohort, can_be_vectorised, cohort_for
@@ -286,6 +286,7 @@ def _warnings(plans: Blueprint, counted: list[tuple[Participant, int]]) -> list[
             "devices train different updates at one learning rate, and what suits biases can make a full update diverge: where accuracy "
             "falls, lower training.optimizer.learning_rate"
         )
+    warnings += paging_sentences(counted)
     excluded = sum(count for participant, count in counted if not participant.fits)
     if excluded:
         warnings.append(

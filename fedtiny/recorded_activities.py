@@ -13,10 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
+from fedtiny.costs.paging import paging_energy
 from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.results.record import ACTIVITIES
 from fedtiny.simulation.stall_causes import Stalls
-from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, STALL, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, PAGING, STALL, UPLOAD, WORK, Columns, Trace
 from fedtiny.simulation.waiting import Waits, waiting
 
 _MERGED_AT_ONCE: Final = 1 << 14
@@ -152,5 +153,8 @@ def _energy(kind: int, group: GroupMembers, seconds: Floats, size: Floats) -> Fl
     if kind in (DOWNLOAD, UPLOAD):
         joules = transfer_energy(size, network.energy_down if kind == DOWNLOAD else network.energy_up)
         return 0.0 if joules is None else joules
-    joules = compute_energy(power, seconds) if kind in WORK else waiting_energy(power, seconds)
+    if kind == PAGING:
+        joules = paging_energy(group.device, seconds)
+    else:
+        joules = compute_energy(power, seconds) if kind in WORK else waiting_energy(power, seconds)
     return np.nan if joules is None else joules

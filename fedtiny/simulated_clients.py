@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from fedtiny.costs.compute import step_macs, step_seconds
+from fedtiny.blueprint import memory_on
+from fedtiny.costs.step import StepCost, step_cost, total_cost
 from fedtiny.federation.client_work import ClientReply
 from fedtiny.federation.deferred_clients import DeferredClients, Training
 from fedtiny.flower_app import learners_of
@@ -70,8 +71,8 @@ def own_clients(world: World, training: Training, observe: Observer | None = Non
     )
 
 
-def effort_of(world: World) -> Callable[[int, int, int], tuple[float, float]]:
-    """Seconds and MACs of a device's local steps, by device number, first step (from 1) and how many."""
+def effort_of(world: World) -> Callable[[int, int, int], StepCost]:
+    """What a device's local steps cost, by device number, first step (from 1) and how many."""
     plans = world.blueprint
     by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
 
@@ -79,26 +80,26 @@ def effort_of(world: World) -> Callable[[int, int, int], tuple[float, float]]:
     device_of = {participant.traits.group: participant.traits.device for participant in world.participants}
 
     @cache
-    def of_class(group: int, plan: UpdatePlan, batch_size: int) -> tuple[float, float]:
-        macs = sum(step_macs(plans.summary, plan).values())
-        return step_seconds(plans.summary, plan, batch_size, device_of[group]), macs * batch_size
+    def of_class(group: int, plan: UpdatePlan, batch_size: int) -> StepCost:
+        device = device_of[group]
+        return step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
 
     # devices share their plans, and to compare two plans takes longer than to know one again
-    costs: dict[tuple[int, int, int], tuple[float, float]] = {}
+    costs: dict[tuple[int, int, int], StepCost] = {}
 
-    def of_step(number: int, batch_size: int) -> tuple[float, float]:
+    def of_step(number: int, batch_size: int) -> StepCost:
         participant = by_number[number]
         key = (participant.traits.group, id(participant.plan), batch_size)
         if key not in costs:
             costs[key] = of_class(participant.traits.group, participant.plan, batch_size)
         return costs[key]
 
-    def effort(number: int, first: int, steps: int) -> tuple[float, float]:
+    def effort(number: int, first: int, steps: int) -> StepCost:
         batches = by_number[number].batches
         if len(batches.indices) % batches.batch_size:
             costs = [of_step(number, batches.size(step)) for step in range(first, first + steps)]
         else:
             costs = [of_step(number, batches.batch_size)] * steps
-        return sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs)
+        return total_cost(costs)
 
     return effort

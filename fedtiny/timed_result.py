@@ -14,7 +14,7 @@ from fedtiny.attribution import attribution
 from fedtiny.blueprint import Blueprint
 from fedtiny.device_classes import Enrolled, TimedFleet
 from fedtiny.federation.grid import Participation
-from fedtiny.participation import Participant, memory_needs
+from fedtiny.participation import Participant, memory_needs, paging_sentences
 from fedtiny.preparation import World
 from fedtiny.recording import Version, activities_of, devices_table, rounds_table
 from fedtiny.results.metrics import run_summary
@@ -61,6 +61,7 @@ def _notes(run: TimedRun) -> Iterator[str]:
     yield "Learning: none. Times, bytes and joules are those of a run that learns, up to the same round; nothing was trained or evaluated."
     if run.fleet.blueprint.scenario.stop.target_accuracy is not None:
         yield "stop.target_accuracy ends no run without learning; a run that learns may end earlier."
+    yield from (f"{sentence}." for sentence in paging_sentences([(item.one, item.count) for item in run.fleet.classes]))
     devices = sum(item.count for item in run.fleet.classes)
     excluded = devices - sum(item.count for item in run.fleet.included)
     if excluded:

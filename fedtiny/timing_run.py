@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
+from fedtiny.costs.step import total_cost
 from fedtiny.device_classes import DeviceClass, Enrolled, TimedFleet, timed_fleet
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.foresight import Course
@@ -161,6 +162,6 @@ class _Clients:
     def _execution(self, place: int, first: int, steps: int, carries_arrays: bool) -> Execution:
         """As `DeferredClients` charges it: batch n of an epoch is as large as batch n of any other."""
         item: DeviceClass = self._fleet.classes[place]
-        costs = [self._fleet.step_cost(item, step) for step in range(first + 1, first + 1 + steps)]
+        cost = total_cost([self._fleet.step_cost(item, step) for step in range(first + 1, first + 1 + steps)])
         size, payload = self._replies[place][carries_arrays]
-        return Execution(sum(seconds for seconds, _ in costs), sum(macs for _, macs in costs), size, payload)
+        return Execution(cost.computing, cost.macs, size, payload, paging=cost.paging)

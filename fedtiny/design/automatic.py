@@ -2,7 +2,8 @@
 
     fits = total bytes of the ledger <= budget    and    local steps * seconds of a step <= time of a round, where one is stated
 
-The bytes are those of the scenario's accounting, with what the strategy keeps on the device.
+On a device that pages, where none fits the memory, the one that pages the least of those that fit the time is trained. The bytes are
+those of the scenario's accounting, with what the strategy keeps on the device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ class Offer:
     needs: Needs
     round_seconds: float
     """Seconds of a round's local steps."""
+    paged_bytes: int = 0
+    """Bytes that a step puts out to storage and back, on a device that pages; its seconds are in those of the round."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Choice:
 
 
 def choose(offers: Sequence[Offer], budget: float, round_time: float | None = None) -> Choice:
-    """The first offer that fits the memory budget (bytes) and the time of a round (s)."""
+    """The first offer that fits the memory budget (bytes) and the time of a round (s); else the one that pages least, of those that do."""
     refusals: list[str] = []
     for place, offer in enumerate(offers):
         refusal = _refusal(offer, budget, round_time)
@@ -55,12 +58,21 @@ def choose(offers: Sequence[Offer], budget: float, round_time: float | None = No
             return Choice(offer, place, True, "; ".join([*refusals, _acceptance(offer, round_time)]))
         refusals.append(refusal)
     least = min(range(len(offers)), key=lambda place: offers[place].needs.total_bytes)
-    return Choice(offers[least], least, False, "; ".join(refusals))
+    paging = [place for place, offer in enumerate(offers) if offer.paged_bytes and not _too_slow(offer, round_time)]
+    if not paging:
+        return Choice(offers[least], least, False, "; ".join(refusals))
+    place = min(paging, key=lambda place: offers[place].paged_bytes)
+    pages = f"{offers[place].plan.scheme} pages {size_text(offers[place].paged_bytes)} a step"
+    return Choice(offers[place], place, True, "; ".join([*refusals, pages]))
 
 
 def _refusal(offer: Offer, budget: float, round_time: float | None) -> str:
     if offer.needs.total_bytes > budget:
         return f"{offer.plan.scheme} needs {size_text(offer.needs.total_bytes)} of {size_text(budget)}"
+    return _too_slow(offer, round_time)
+
+
+def _too_slow(offer: Offer, round_time: float | None) -> str:
     if round_time is not None and offer.round_seconds > round_time:
         return f"{offer.plan.scheme} needs {offer.round_seconds:.4g} s a round of {round_time:.4g} s"
     return ""

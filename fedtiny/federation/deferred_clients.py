@@ -18,6 +18,7 @@ from typing import cast
 
 from flwr.app import Message, RecordDict
 
+from fedtiny.costs.step import StepCost
 from fedtiny.errors import FedTinyError, SimulationError
 from fedtiny.federation.client_work import Answer, Client, ClientReply, content_of
 from fedtiny.federation.flower_internals import PendingReply
@@ -51,14 +52,14 @@ class DeferredClients:
     """FedTiny's own client app on simulated devices.
 
     `answer` and `foresee` are the two faces of a strategy's client half; `client_of(number)` is the client,
-    `effort(number, first step, steps)` gives seconds and MACs of its local steps, and `reply_of(number, carries arrays)` a reply
+    `effort(number, first step, steps)` gives what its local steps cost, and `reply_of(number, carries arrays)` a reply
     of the form it will have, with any values.
     """
 
     answer: Answer
     foresee: Callable[[RecordDict, Course], Foresight]
     client_of: Callable[[int], Client]
-    effort: Callable[[int, int, int], tuple[float, float]]
+    effort: Callable[[int, int, int], StepCost]
     reply_of: Callable[[int, bool], ClientReply]
     training: Training
     edits_messages: bool = False
@@ -76,13 +77,13 @@ class DeferredClients:
             course = self._courses[number] = Course(pace=self.client_of(number).pace)
         first = course.steps + 1
         foresight = self.foresee(task.content, course)
-        seconds, macs = self.effort(number, first, foresight.steps)
+        effort = self.effort(number, first, foresight.steps)
         task.carries_arrays = foresight.carries_arrays
         backlog = self._backlogs.get(number)
         if backlog is None:
             backlog = self._backlogs[number] = deque()
         backlog.append(task)
-        return Execution(seconds, macs, *self._reply_sizes(number, foresight.carries_arrays))
+        return Execution(effort.computing, effort.macs, *self._reply_sizes(number, foresight.carries_arrays), paging=effort.paging)
 
     def replies(self, tasks: Sequence[Task], *, ahead: bool) -> list[Message]:
         """Replies whose contents are made when one of them is read; see `Clients.replies`."""

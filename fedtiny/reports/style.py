@@ -39,6 +39,7 @@ PAGE_COLORS: Final = {
 ACTIVITY_COLORS: Final = {
     "train": GREEN,
     "evaluate": PURPLE,
+    "paging": INK,
     "start_up": SKY,
     "stall": VERMILLION,
     "idle": FADED,

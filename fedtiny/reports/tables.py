@@ -23,7 +23,7 @@ from fedtiny.results.metrics import (
     stall_shares_by_class,
     time_to_target,
 )
-from fedtiny.results.record import DeviceStatus, RunResult
+from fedtiny.results.record import DeviceStatus, MemoryNeed, RunResult
 
 _STATUSES: Final[tuple[DeviceStatus, ...]] = ("trained", "downgraded", "excluded", "dead", "unused")
 _EXCERPT_ROWS: Final = 14
@@ -67,7 +67,7 @@ def fleet_table(result: RunResult) -> Table:
     for entry in device_classes(result.devices):
         need = needs.get(entry.group)
         budget = int(floats(result.devices, "memory_budget")[entry.rows].max())
-        verdict = NONE if need is None else ("yes" if need["fits"] else "no")
+        verdict = NONE if need is None else _verdict(need)
         scheme = NONE if need is None else need["scheme"]
         rows.append(
             (
@@ -82,6 +82,13 @@ def fleet_table(result: RunResult) -> Table:
         )
     columns = ("device class", "update", "fits", "devices", "memory budget", "training needs", "local examples")
     return Table(columns, tuple(rows), text_columns=3)
+
+
+def _verdict(need: MemoryNeed) -> str:
+    if not need["fits"]:
+        return "no"
+    paged = need.get("paged_bytes", 0)
+    return f"pages {size(paged)} a step" if paged else "yes"
 
 
 def _examples(result: RunResult, entry: DeviceClass) -> str:

@@ -3,7 +3,7 @@
 Time, rounds, bytes and energy *to a target* are those of the first evaluated version of the global model whose
 accuracy is at least the target, and None if there is none.
 
-A device's **stall share** is stall / (train + evaluate + start_up + stall): of the time in which it takes part in rounds, the part
+A device's **stall share** is stall / (train + evaluate + paging + start_up + stall): of the time in which it takes part in rounds, the part
 in which its processor waits for a message. Idle and offline time is in neither.
 
 A **device class** is one entry of the scenario's fleet.
@@ -22,7 +22,7 @@ from fedtiny.results.activities import ROWS_AT_ONCE, Activities
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-WORK_KINDS: Final = ("train", "evaluate", "start_up")
+WORK_KINDS: Final = ("train", "evaluate", "paging", "start_up")
 PROCESSOR_KINDS: Final = (*WORK_KINDS, "stall", "idle", "offline")
 TARGET_SHARE: Final = 0.95
 CONFIDENCE: Final = 0.95

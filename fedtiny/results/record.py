@@ -7,14 +7,14 @@ A table is made from columns with ``pa.table(columns, schema=ROUNDS)`` or from r
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
 from fedtiny.results.activities import Activities, TableWhenAsked
 
-ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "start_up"]
+ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped"]
 DeviceStatus = Literal["trained", "excluded", "downgraded", "dead", "unused"]
 RunStatus = Literal["running", "done", "failed", "interrupted"]
@@ -131,6 +131,8 @@ class MemoryNeed(TypedDict):
     total_bytes: int
     items: dict[str, int]
     fits: bool
+    paged_bytes: NotRequired[int]
+    """Bytes that a step puts out to storage and back; none where it fits the budget."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ interval which is drawn for each device; and it spends `start_up` on each messag
 A transfer of b bytes occupies a link for ``b / bandwidth`` seconds and arrives ``latency + jitter`` later; latency does
 not occupy the link. Messages of one device arrive in the order in which they were sent, whatever the jitter, and the
 messages of one burst share one latency draw. A lost message has occupied its link and is sent again one round trip later.
-A device that drops out of a round (dropout.py) gets its message and does nothing with it.
+A device that drops out of a round (dropout.py) gets its message and does nothing with it. Work takes longer on a processor that is
+hot (heat.py); waiting for storage is an activity of its own, after the work.
 
 A message costs no process and no requests: a `Journey` is itself the SimPy event that comes next to it, and its callback is
 the stage that then begins. Turns are taken one event after they are asked for or given back, as with SimPy's resources, so
@@ -29,13 +30,15 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import Stage, agenda_of
 from fedtiny.simulation.dropout import drops_out
+from fedtiny.simulation.heat import Heat
 from fedtiny.simulation.link import Link, Turns
-from fedtiny.simulation.trace import DONE, DOWNLOAD, DROPPED, FAILED, KIND_CODES, LATE, LOST, START_UP, UPLOAD, Kind, Trace
+from fedtiny.simulation.trace import DONE, DOWNLOAD, DROPPED, FAILED, KIND_CODES, LATE, LOST, PAGING, START_UP, UPLOAD, Kind, Trace
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What one piece of work took: virtual seconds on the processor, MACs, and the reply's size in bytes."""
+    """What one piece of work took: virtual seconds on a cool processor, MACs, the reply's size in bytes, and seconds that the processor
+    waited for storage because the memory was too small."""
 
     seconds: float
     macs: float
@@ -43,6 +46,7 @@ class Execution:
     reply_payload_bytes: int
     kind: Kind = "train"
     failed: bool = False
+    paging: float = 0.0
 
 
 _NOTHING: Final = Execution(0.0, 0.0, 0, 0)
@@ -71,7 +75,7 @@ class Work(Protocol):
 class SimulatedDevice:
     """One device that receives work, does it and replies, in virtual time."""
 
-    __slots__ = ("agenda", "downlink", "drops_out", "looks_since", "processor", "session", "trace", "traits", "uplink")
+    __slots__ = ("agenda", "downlink", "drops_out", "heat", "looks_since", "processor", "session", "trace", "traits", "uplink")
 
     def __init__(self, environment: simpy.Environment, traits: Traits, streams: Streams, trace: Trace) -> None:
         self.traits, self.trace = traits, trace
@@ -79,6 +83,8 @@ class SimulatedDevice:
         self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink")
         self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink")
         self.processor = Turns(agenda)
+        throttling = traits.device.throttling
+        self.heat = None if throttling is None else Heat(throttling)
         self.session = None if traits.device.runtime == "overlapping" else Turns(agenda)
         self.looks_since = _first_look(traits, streams)
         """When it was last done with a message (s); it looks for others then and every polling interval after."""
@@ -89,6 +95,10 @@ class SimulatedDevice:
         latency = self.downlink.draw_latency()
         for work in burst:
             self.agenda.first(Journey(self, work, latency), _SENT)
+
+    def takes(self, seconds: float) -> float:
+        """Seconds that work takes which begins now and would take `seconds` on a cool processor."""
+        return seconds if self.heat is None else self.heat.takes(self.agenda.environment.now, seconds)
 
     def next_look(self, pushed: float) -> float:
         """When it notices a message that was pushed at this time, where it does nothing else (s)."""
@@ -202,7 +212,7 @@ class Journey(simpy.Event):
         self.size, self.payload, self.execution = execution.reply_bytes, execution.reply_payload_bytes, execution
         start_up = device.traits.device.start_up
         if start_up:
-            now = self.env.now
+            now, start_up = self.env.now, device.takes(start_up)
             self.row = device.trace.begin(device.traits.number, work.round, START_UP, now, now + start_up)
             self.agenda.after(start_up, self, _STARTED)
         else:
@@ -218,14 +228,25 @@ class Journey(simpy.Event):
         device, execution = self.device, self.execution
         seconds, macs = execution.seconds, execution.macs
         if seconds > 0 or macs > 0:
-            start, kind = self.env.now, KIND_CODES[execution.kind]
+            start, kind, seconds = self.env.now, KIND_CODES[execution.kind], device.takes(seconds)
             self.row = device.trace.begin(device.traits.number, self.work.round, kind, start, start + seconds, macs)
             self.agenda.after(seconds, self, _FAILED if execution.failed else _COMPUTED)
         else:
             self._reply()
 
     def computed(self) -> None:
-        """The work is done."""
+        """The work is done, but for what it waits for storage."""
+        device, paging = self.device, self.execution.paging
+        device.trace.finish(self.row, DONE)
+        if paging:
+            now = self.env.now
+            self.row = device.trace.begin(device.traits.number, self.work.round, PAGING, now, now + paging)
+            self.agenda.after(paging, self, _PAGED)
+        else:
+            self._reply()
+
+    def paged(self) -> None:
+        """What the memory did not hold has come back from storage."""
         self.device.trace.finish(self.row, DONE)
         self._reply()
 
@@ -258,4 +279,5 @@ _ARRIVE: Final[Stage] = (Journey.come,)
 _COMPUTE: Final[Stage] = (Journey.compute,)
 _STARTED: Final[Stage] = (Journey.started,)
 _COMPUTED: Final[Stage] = (Journey.computed,)
+_PAGED: Final[Stage] = (Journey.paged,)
 _FAILED: Final[Stage] = (Journey.failed,)

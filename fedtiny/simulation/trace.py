@@ -19,15 +19,15 @@ from typing import Any, Final, Literal, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "start_up"]
+Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped"]
 
-KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "stall", "start_up", "train", "upload")
+KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "paging", "stall", "start_up", "train", "upload")
 """What the codes of kinds stand for: alphabetical, so that codes sort as names do."""
-DOWNLOAD, EVALUATE, IDLE, OFFLINE, STALL, START_UP, TRAIN, UPLOAD = range(len(KINDS))
+DOWNLOAD, EVALUATE, IDLE, OFFLINE, PAGING, STALL, START_UP, TRAIN, UPLOAD = range(len(KINDS))
 KIND_CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KINDS)}
 
-WORK: Final = (EVALUATE, START_UP, TRAIN)
+WORK: Final = (EVALUATE, PAGING, START_UP, TRAIN)
 """What keeps a processor busy."""
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("done", "cancelled", "lost", "late", "failed", "dropped")

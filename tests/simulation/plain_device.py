@@ -111,6 +111,7 @@ class PlainDevice:
         self._session = simpy.Resource(environment, capacity=1)
         start = streams.numpy("group", traits.group, "device", traits.index, "polling").random()
         self._polls_from = traits.device.polling_interval * (float(start) - 1)
+        self._heat, self._cools_from = 0.0, 0.0
 
     def _link(self, bandwidth: float, streams: Streams, name: str) -> Link:
         path = ("group", self.traits.group, "device", self.traits.index, name)
@@ -204,13 +205,31 @@ class PlainDevice:
                 return None
             start_up = self.traits.device.start_up
             if start_up:
+                start_up = self._takes(start_up)
                 start = float(self.environment.now)
                 activity = self._trace.begin(Activity(self.traits.number, work.round, "start_up", start, start + start_up))
                 yield self.environment.timeout(start_up)
                 self._trace.finish(activity, self.environment.now)
             if execution.seconds > 0 or execution.macs > 0:
-                start, end = float(self.environment.now), float(self.environment.now) + execution.seconds
+                seconds = self._takes(execution.seconds)
+                start, end = float(self.environment.now), float(self.environment.now) + seconds
                 activity = self._trace.begin(Activity(self.traits.number, work.round, execution.kind, start, end, macs=execution.macs))
-                yield self.environment.timeout(execution.seconds)
+                yield self.environment.timeout(seconds)
                 self._trace.finish(activity, self.environment.now, "failed" if execution.failed else "done")
+                if execution.paging and not execution.failed:
+                    start, end = float(self.environment.now), float(self.environment.now) + execution.paging
+                    activity = self._trace.begin(Activity(self.traits.number, work.round, "paging", start, end))
+                    yield self.environment.timeout(execution.paging)
+                    self._trace.finish(activity, self.environment.now)
         return execution
+
+    def _takes(self, seconds: float) -> float:
+        """Seconds of work on a processor that throttles: cool ones first, then slow ones."""
+        throttling, now = self.traits.device.throttling, self.environment.now
+        if throttling is None:
+            return seconds
+        self._heat = max(0.0, self._heat - (now - self._cools_from))
+        cool = throttling.after - self._heat
+        taken = seconds if seconds <= cool else cool + (seconds - cool) / throttling.factor
+        self._heat, self._cools_from = min(throttling.after, self._heat + taken), now + taken
+        return taken

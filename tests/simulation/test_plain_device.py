@@ -36,10 +36,11 @@ def networks(draw):
 
 @st.composite
 def runtimes(draw):
+    heat = draw(st.sampled_from((None, None, {"after": "2 s", "factor": 0.5}, {"after": "0.7 s", "factor": 0.9})))
     if draw(st.booleans()):
-        return {"runtime": "overlapping"}
+        return {"runtime": "overlapping", "throttling": heat}
     waits = {key: f"{draw(st.sampled_from((0, 0, 1, 2, 0.7)))!r} s" for key in ("polling_interval", "start_up")}
-    return {"runtime": "serial", **waits}
+    return {"runtime": "serial", "throttling": heat, **waits}
 
 
 MEMBERS = st.tuples(runtimes(), networks(), st.sampled_from((0.0, 0.0, 0.3)))
@@ -78,7 +79,7 @@ class Play:
             if seconds is None:
                 return None
             kind = "evaluate" if what == "evaluate" else "train"
-            return Execution(seconds, 3 * seconds, reply, reply // 2, kind, failed=what == "failed")
+            return Execution(seconds, 3 * seconds, reply, reply // 2, kind, failed=what == "failed", paging=float(number % 3 == 0))
 
         def deliver():
             see("deliver")

@@ -99,7 +99,8 @@ def _draw_need(axes: Axes, row: int, need: MemoryNeed, items: Sequence[str], sca
 
 
 def _draw_budget(axes: Axes, row: int, need: MemoryNeed, limit: float, scale: Scale) -> None:
-    verdict = "" if need["fits"] else ": does not fit"
+    paged = need.get("paged_bytes", 0)
+    verdict = (f": pages {size(paged)} a step" if paged else "") if need["fits"] else ": does not fit"
     text = f"{size(need['total_bytes'])} of {size(need['budget'])}{verdict}"
     if need["budget"] <= limit:
         place = scale(need["budget"])
