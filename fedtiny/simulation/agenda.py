@@ -49,6 +49,12 @@ class Agenda:
         event.callbacks = stage  # type: ignore[assignment]
         environment.schedule(event, NORMAL, delay)
 
+    def appoint(self, delay: float, event: object, stage: Stage) -> "Appointment":
+        """As `after`, for what may be called off until then, and then as if it had never been asked for."""
+        appointment = Appointment(self.environment, event, stage)
+        self.after(delay, appointment, _KEEP)
+        return appointment
+
     def apart(self, callback: Callable[[simpy.Event], None]) -> None:
         """Something happens at this instant, after everything that is scheduled for it, and as an event of its own.
 
@@ -56,6 +62,26 @@ class Agenda:
         """
         self._batch = None
         self.environment.timeout(0.0).callbacks.append(callback)
+
+
+class Appointment(simpy.Event):
+    """A stage that begins at a time, unless it is called off before."""
+
+    # scheduled as a success without a value, as a batch is
+    _ok = True
+    _value = None
+
+    def __init__(self, environment: simpy.Environment, event: object, stage: Stage) -> None:
+        self.env = environment
+        self._event, self._stage = event, stage
+
+    def keep(self) -> None:
+        """The time has come."""
+        self._stage[0](self._event)
+
+    def call_off(self) -> None:
+        """The stage does not begin."""
+        self.callbacks = ()  # type: ignore[assignment]
 
 
 class _Batch(simpy.Event):
@@ -80,6 +106,7 @@ class _Batch(simpy.Event):
 
 
 _BEGIN: Final[Stage] = (_Batch.begin,)
+_KEEP: Final[Stage] = (Appointment.keep,)
 _KEPT_AS: Final = "fedtiny_agenda"
 
 

@@ -158,11 +158,9 @@ class Journey(simpy.Event):
 
     def transfer(self) -> None:
         """The link begins with it."""
-        size, link = self.size, self.link
-        seconds = 0.0 if math.isinf(link.bandwidth) else size / link.bandwidth
-        start, device = self.env.now, self.device
-        self.row = device.trace.begin(device.traits.number, self.work.round, self.kind, start, start + seconds, size, self.payload)
-        self.agenda.after(seconds, self, _TRANSFERRED)
+        device, size = self.device, self.size
+        end = self.link.carry(self, size, _TRANSFERRED)
+        self.row = device.trace.begin(device.traits.number, self.work.round, self.kind, self.env.now, end, size, self.payload)
 
     def transferred(self) -> None:
         """The link has finished with it."""

@@ -2,16 +2,20 @@
 
 A turn is taken one event after it is asked for or given back, as with SimPy's resources. A link adds to its turns the latency and
 the losses that a message draws, and the order of arrivals: messages of one device arrive in the order in which they were sent.
+
+Whose turn it is asks the link to `carry` it: the link alone knows when that ends. A transfer of a device that can leave can be
+interrupted (`interrupt`), which tells how much of it is still to be sent.
 """
 
+import math
 from collections import deque
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 import simpy
 
 from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
-from fedtiny.simulation.agenda import Agenda, Stage
+from fedtiny.simulation.agenda import Agenda, Appointment, Stage
 
 
 class Traveller(Protocol):
@@ -57,20 +61,72 @@ class Turns:
             self._agenda.now(journey, stage)
 
 
+class _Transfer(NamedTuple):
+    """A transfer under way: seconds and bytes."""
+
+    ending: Appointment
+    start: float
+    seconds: float
+    size: int
+
+
 class Link:
-    """One direction of a device's connection; bytes per second, seconds."""
+    """One direction of a device's connection; bytes per second, seconds.
 
-    __slots__ = ("_agenda", "_losses", "_noise", "_passed", "_sent", "_waiting", "bandwidth", "network", "turns")
+    Only what is made `interruptible` can be interrupted; the others need nothing but the end of each transfer.
+    """
 
-    def __init__(self, agenda: Agenda, traits: Traits, bandwidth: float, streams: Streams, name: str) -> None:
+    __slots__ = (
+        "_agenda",
+        "_interruptible",
+        "_losses",
+        "_noise",
+        "_passed",
+        "_sent",
+        "_under_way",
+        "_waiting",
+        "bandwidth",
+        "network",
+        "turns",
+    )
+
+    def __init__(
+        self, agenda: Agenda, traits: Traits, bandwidth: float, streams: Streams, name: str, *, interruptible: bool = False
+    ) -> None:
         network = traits.network
         self.bandwidth, self.network = bandwidth, network
         self.turns, self._agenda = Turns(agenda), agenda
+        self._interruptible = interruptible
+        self._under_way: _Transfer | None = None
         path = ("group", traits.group, "device", traits.index, name)
         self._noise = streams.numpy(*path, "jitter") if network.jitter else None
         self._losses = streams.numpy(*path, "loss") if network.loss else None
         self._sent = self._passed = 0
         self._waiting: dict[int, Traveller] | None = None
+
+    def carry(self, journey: simpy.Event, size: int, done: Stage) -> float:
+        """Begins with a transfer of `size` bytes, and gives when it is planned to end (s); the journey goes on with `done` when it ends.
+
+        The journey must have taken its turn (`turns`), and gives it back itself.
+        """
+        seconds = 0.0 if math.isinf(self.bandwidth) else size / self.bandwidth
+        now = self._agenda.environment.now
+        if self._interruptible:
+            self._under_way = _Transfer(self._agenda.appoint(seconds, journey, done), now, seconds, size)
+        else:
+            self._agenda.after(seconds, journey, done)
+        return now + seconds
+
+    def interrupt(self, journey: simpy.Event) -> int:
+        """Stops the journey's transfer now, so that its `done` does not come; gives how many bytes of it are still to be sent.
+
+        What was sent is whole bytes, in proportion to the time. The turn stays with the journey; only for links made `interruptible`.
+        """
+        transfer = cast(_Transfer, self._under_way)
+        transfer.ending.call_off()
+        self._under_way = None
+        passed = self._agenda.environment.now - transfer.start
+        return transfer.size - int(transfer.size * min(1.0, passed / transfer.seconds)) if transfer.seconds else 0
 
     def draw_latency(self) -> float:
         """One way, in seconds: the profile's latency plus a normal jitter, never below 0."""

@@ -191,6 +191,17 @@ class Trace:
         elif kind == UPLOAD:
             self.bytes_up += int(self._amount[row])
 
+    def postpone(self, row: int, end: float) -> None:
+        """What goes on is planned to end at another time than it was (s)."""
+        self._end[row] = end
+
+    def interrupt(self, row: int, now: float, amount: float, outcome: int) -> None:
+        """An activity ends before its time (s), with so many bytes or multiply-accumulates done of what it began with."""
+        planned = self._amount[row]
+        share = amount / planned if planned else 1.0
+        self._end[row], self._amount[row], self._payload[row] = now, amount, int(self._payload[row] * share)
+        self.finish(row, outcome)
+
     def arrive(self, row: int, now: float) -> None:
         """The message of a transfer that has ended is there (s)."""
         self._arrival[row] = now
