@@ -22,8 +22,8 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -51,6 +51,9 @@ _EVENTS: Final[dict[str, tuple[str, bool]]] = {
     "wifi": ("wifi", True),
     **dict.fromkeys(("unknown", "2g", "3g", "4g", "5g"), ("wifi", False)),
 }
+
+
+_MOMENT: Final = r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})"
 
 
 class _Unreadable(ValueError):  # noqa: N818  (it says what the content is)
@@ -140,9 +143,17 @@ def _of_csv(content: bytes) -> Iterator[_Observed]:
             continue
         if len(row) != 3:
             raise _Unreadable(f"line {number} has {len(row)} columns, and not device,start,end")
-        sessions.setdefault(row[0], []).append(_pair(_seconds(row[1:], f"line {number}"), f"line {number}"))
+        sessions.setdefault(row[0], []).append(_cells(row[1:], number))
     length = max((end for spans in sessions.values() for _, end in spans), default=0.0)
     yield from ((name, length, spans) for name, spans in sessions.items())
+
+
+def _cells(cells: Sequence[str], number: int) -> Session:
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError:
+        values = [math.nan]
+    return _pair(_seconds(values, f"line {number}"), f"line {number}")
 
 
 def _of_fedscale(content: bytes, suffix: str) -> Iterator[_Observed]:
@@ -170,8 +181,9 @@ def _events(messages: str, name: str) -> Iterator[tuple[float, str]]:
         if not line.strip():
             continue
         moment, _, event = line.strip().partition("\t")
+        found = re.fullmatch(_MOMENT, moment.strip())
         try:
-            yield (datetime.strptime(moment.strip(), "%Y-%m-%d %H:%M:%S") - datetime(1970, 1, 1)).total_seconds(), event.strip().lower()
+            yield float(np.datetime64(f"{found[1]}T{found[2]}" if found else "none", "s").astype(np.int64)), event.strip().lower()
         except ValueError:
             raise _Unreadable(f"user {name} has a message without a time such as 2020-01-31 08:00:00: {line.strip()[:60]!r}") from None
 

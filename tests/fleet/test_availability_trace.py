@@ -127,6 +127,8 @@ def test_a_run_may_begin_anywhere_in_the_trace(tmp_path):
         ("a.json", "fedtiny", '{"length": 5, "devices": [{"online": [[1, true]]}]}', "no number of seconds"),
         ("a.csv", "fedtiny", "start,end\n", "the first line of a .csv is device,start,end"),
         ("a.csv", "fedtiny", "device,start,end\na,1\n", "line 2 has 2 columns"),
+        ("a.csv", "fedtiny", "device,start,end\na,1,x\n", "line 2 holds something that is no number"),
+        ("a.json", "flash", '{"0": {"messages": "2020-13-31 08:00:00\\twifi"}}', "message without a time"),
         ("a.csv", "fedtiny", b"\xff\xfe", "no text in UTF-8"),
         ("a.pkl", "fedscale", b"cos\nsystem\n(S'true'\ntR.", "asks for GLOBAL"),
         ("a.pkl", "fedscale", pickle.dumps({1: {"active": [1], "inactive": [], "finish_time": 3}}), "active 1 times and inactive 0 times"),

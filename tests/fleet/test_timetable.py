@@ -1,5 +1,7 @@
 """Timetables: alternating spans that are a pure function of a device, whoever else is asked about, and whenever."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def plainly(timetable, device, end):
 def test_spans_alternate_and_touch(timetable):
     for device in range(5):
         spans = plainly(timetable, device, 2000.0)
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in itertools.pairwise(spans):
             assert before[0] != after[0]
             assert before[1] < before[2] == after[1] < after[2]
 
@@ -126,7 +128,7 @@ def test_short_gaps_are_no_gaps():
     for device in range(20):
         plain = plainly(Renewals(exponential, exponential, table), device, 500.0)
         expected = [plain[0]]
-        for span, after in zip(plain[1:], plain[2:], strict=False):
+        for span, after in itertools.pairwise(plain[1:]):
             if expected[-1][0] and not span[0] and span[2] - span[1] < 5.0:
                 expected[-1] = (True, expected[-1][1], after[2])
             elif not (expected[-1][0] and span[0]):
