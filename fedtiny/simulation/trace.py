@@ -11,16 +11,18 @@ whoever asks for one gets an `Activity` made for him.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any, Final, Literal, cast, overload
+from typing import Final, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedtiny.simulation.asked import Asked, Contributions, view
+
 Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "start_up"]
-Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped"]
+Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
 
 KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "paging", "stall", "start_up", "train", "upload")
 """What the codes of kinds stand for: alphabetical, so that codes sort as names do."""
@@ -30,9 +32,10 @@ KIND_CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KIN
 WORK: Final = (EVALUATE, PAGING, START_UP, TRAIN)
 """What keeps a processor busy."""
 
-OUTCOMES: Final[tuple[Outcome, ...]] = ("done", "cancelled", "lost", "late", "failed", "dropped")
-"""What the codes of outcomes stand for."""
-DONE, CANCELLED, LOST, LATE, FAILED, DROPPED = range(len(OUTCOMES))
+OUTCOMES: Final[tuple[Outcome, ...]] = ("done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted")
+"""What the codes of outcomes stand for. The device left: and what it did goes on when it is back (interrupted), begins again from its
+beginning (repeated), or was given up (aborted)."""
+DONE, CANCELLED, LOST, LATE, FAILED, DROPPED, INTERRUPTED, REPEATED, ABORTED = range(len(OUTCOMES))
 UNDER_WAY: Final = len(OUTCOMES)
 """The outcome of an activity that has not ended."""
 
@@ -75,63 +78,6 @@ class Columns:
     payload_bytes: NDArray[np.int64]
 
 
-class Asked:
-    """(device, round, time) of every message the server pushed, in the order of pushing."""
-
-    __slots__ = ("device", "round", "time")
-
-    def __init__(self, rows: Iterable[tuple[int, int, float]] = ()) -> None:
-        self.device, self.round, self.time = array("i"), array("i"), array("d")
-        for row in rows:
-            self.append(row)
-
-    def append(self, row: tuple[int, int, float]) -> None:
-        """Notes that a device was asked for a round at a time (s)."""
-        device, number, time = row
-        self.device.append(device)
-        self.round.append(number)
-        self.time.append(time)
-
-    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-        """Devices, rounds and times (s), each (messages,), as views: no more is noted while they are in use."""
-        return _view(self.device, np.int32), _view(self.round, np.int32), _view(self.time, np.float64)
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-    def __iter__(self) -> Iterator[tuple[int, int, float]]:
-        return zip(self.device, self.round, self.time, strict=True)
-
-
-class Contributions:
-    """(device, round, version) of every reply that went into a version of the model, of strategies that do not work in rounds.
-
-    A message's round is one more than the version that it brings, so a reply's staleness is its version less its round.
-    """
-
-    __slots__ = ("device", "round", "version")
-
-    def __init__(self) -> None:
-        self.device, self.round, self.version = array("i"), array("i"), array("i")
-
-    def append(self, row: tuple[int, int, int]) -> None:
-        """Notes that a device's reply of a round went into a version."""
-        device, number, version = row
-        self.device.append(device)
-        self.round.append(number)
-        self.version.append(version)
-
-    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Devices, rounds and versions, each (replies,), as views: no more is noted while they are in use."""
-        return _view(self.device, np.int32), _view(self.round, np.int32), _view(self.version, np.int32)
-
-    def __len__(self) -> int:
-        return len(self.version)
-
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        return zip(self.device, self.round, self.version, strict=True)
-
-
 class Trace:
     """All activities of a run in the order in which they began, and who was asked for what, when."""
 
@@ -150,11 +96,14 @@ class Trace:
         "bytes_up",
         "contributions",
         "in_rounds",
+        "left",
     )
 
     def __init__(self, asked: Iterable[tuple[int, int, float]] = ()) -> None:
         self.asked = Asked(asked)
         self.contributions = Contributions()
+        self.left = Asked()
+        """(device, round, time) of every message that was given up because its device left."""
         self.in_rounds = True
         """Whether the strategy works in rounds: a device is then enrolled until the version of its round exists, and otherwise until
         its reply has come."""
@@ -200,6 +149,11 @@ class Trace:
         planned = self._amount[row]
         share = amount / planned if planned else 1.0
         self._end[row], self._amount[row], self._payload[row] = now, amount, int(self._payload[row] * share)
+        self.finish(row, outcome)
+
+    def interrupt(self, row: int, now: float, outcome: int, amount: float, payload: int) -> None:
+        """The activity ends now and not as planned, with so much of its bytes or multiply-accumulates done, and of its payload."""
+        self._end[row], self._amount[row], self._payload[row] = now, amount, payload
         self.finish(row, outcome)
 
     def arrive(self, row: int, now: float) -> None:
@@ -249,15 +203,15 @@ class Trace:
     def columns(self) -> Columns:
         """All activities as arrays that share the trace's memory."""
         return Columns(
-            device=_view(self._device, np.int32),
-            round=_view(self._round, np.int32),
-            kind=_view(self._kind, np.int8),
-            outcome=_view(self._outcome, np.int8),
-            start=_view(self._start, np.float64),
-            end=_view(self._end, np.float64),
-            arrival=_view(self._arrival, np.float64),
-            amount=_view(self._amount, np.float64),
-            payload_bytes=_view(self._payload, np.int64),
+            device=view(self._device, np.int32),
+            round=view(self._round, np.int32),
+            kind=view(self._kind, np.int8),
+            outcome=view(self._outcome, np.int8),
+            start=view(self._start, np.float64),
+            end=view(self._end, np.float64),
+            arrival=view(self._arrival, np.float64),
+            amount=view(self._amount, np.float64),
+            payload_bytes=view(self._payload, np.int64),
         )
 
     def cut(self, now: float) -> None:
@@ -303,7 +257,3 @@ class Activities(Sequence[Activity]):
         return list(self) == list(other) if isinstance(other, Iterable) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def _view(values: "array[Any]", dtype: Any) -> NDArray[Any]:
-    return cast(NDArray[Any], np.frombuffer(values, dtype=dtype)) if len(values) else np.zeros(0, dtype)
