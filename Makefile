@@ -79,7 +79,7 @@ workers: setup ## worker processes of a run, and two processes of a sweep (a min
 
 ray: setup ## install ray, and compare a real cluster of two nodes with one process (minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
-	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -m slow tests/sweeps/test_ray.py
+	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -m slow tests/sweeps/test_ray.py tests/sweeps/test_ray_node_loss.py
 
 check: setup ## ruff, mypy --strict and the architecture tests
 	$(BIN)/ruff check .

@@ -5,6 +5,8 @@ cluster prepares the run's world when its first package comes, and keeps it for 
 worker processes are, with versions and kind of processor among them, so a cluster changes no byte of a run; one whose nodes would is
 refused. FedTiny and whatever the scenario names (data, code) must be on every node.
 
+What a node had when it was lost is done again on another one, a few times over.
+
 The cells of a sweep write their folders themselves: all nodes must see the sweep's folder, which is checked before the first cell runs.
 
 Ray is an optional extra, imported here alone: `pip install 'fedtiny[ray]'`.
@@ -30,7 +32,8 @@ from fedtiny.training.local_work import RESULT_ARRAYS, LocalResult, Package
 from fedtiny.world_identity import Identity, differing, world_identity
 
 _PACKAGES_PER_CPU: Final = 2
-_RETRIES: Final = 1
+# nodes that are lost one after the other with the same package or cell, and processes that it kills
+_RETRIES: Final = 3
 _KNOCK_SECONDS: Final = 10
 
 
@@ -111,7 +114,7 @@ def _received(ray: Any, reference: Any) -> list[LocalResult]:
     try:
         reply = ray.get(reference)
     except ray.exceptions.RayError as error:
-        raise ExperimentError(f"the Ray cluster lost a package, again after it was tried anew: {error}") from error
+        raise ExperimentError(f"the Ray cluster lost a package {1 + _RETRIES} times: {error}") from error
     if isinstance(reply, Exception):
         raise reply
     # Ray shares its memory with whoever reads it: nobody may write there

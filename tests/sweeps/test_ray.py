@@ -1,7 +1,6 @@
 """A real Ray cluster of two nodes on loopback: the same bytes as one process. `make ray` installs ray and runs these."""
 
 import importlib.util
-import warnings
 
 import pytest
 
@@ -22,48 +21,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-NETWORK = """
-import os, time
-from pathlib import Path
-import torch
-from torch import nn
-
-class Network(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, inputs):
-        if self.training and torch.is_grad_enabled():
-            import ray
-            if ray.is_initialized():
-                Path(__file__).with_name(ray.get_runtime_context().get_node_id() + ".node").touch()
-            time.sleep(0.02)
-            if self.linear.weight[0, 0] > 50:
-                raise ValueError("too large")
-        return self.linear(inputs.flatten(1))
-"""
-
 
 @pytest.fixture(scope="module")
-def address():
-    """Two nodes with one CPU each."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ray.cluster_utils import Cluster
-
-        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
-        cluster.add_node(**small)
+def address(two_nodes):
+    with two_nodes() as (cluster, _):
         yield cluster.address
-        cluster.shutdown()
 
 
 @pytest.fixture
-def own(tiny, tmp_path):
-    """The tiny scenario with a network that notes on which nodes it trains."""
-    (tmp_path / "network.py").write_text(NETWORK)
-    return load_scenario(tiny(), {"model": {"kind": "python", "path": str(tmp_path / "network.py"), "name": "Network"}})
+def own(noting):
+    return load_scenario(noting())
 
 
 def packages(world, number):
