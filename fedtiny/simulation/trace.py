@@ -151,11 +151,6 @@ class Trace:
         self._end[row], self._amount[row], self._payload[row] = now, amount, int(self._payload[row] * share)
         self.finish(row, outcome)
 
-    def interrupt(self, row: int, now: float, outcome: int, amount: float, payload: int) -> None:
-        """The activity ends now and not as planned, with so much of its bytes or multiply-accumulates done, and of its payload."""
-        self._end[row], self._amount[row], self._payload[row] = now, amount, payload
-        self.finish(row, outcome)
-
     def arrive(self, row: int, now: float) -> None:
         """The message of a transfer that has ended is there (s)."""
         self._arrival[row] = now
