@@ -14,7 +14,7 @@ Each pass costs B F multiply-accumulates; the gradient of a bias is a sum and co
 every class of operators the passes run one after the other (a roofline, and what it costs to start an operator):
 
     seconds of a pass   = max( B F k / rate[class],  bytes / bandwidth )       bytes = 4 (W + B |x| + B |y|)
-    seconds of a step   = sum of the passes + operators * dispatch
+    seconds of a step   = sum of the passes + operators * dispatch + groups * group overhead
 
 where k is 1 forward and the device's backward factor of the class backward, W are the elements of the layer's parameters, |x| and
 |y| the elements of its input and output per sample, and
@@ -26,7 +26,9 @@ known. A bandwidth that is not known bounds nothing.
 Operators are counted by one rule: forward, a layer is one; backward, one for the gradient of its input where that is wanted (two
 for a product of two activations), and one for the gradients of its own parameters where any of them trains. A recurrent layer is as
 many of each as it has time steps (F / W: it multiplies every weight once in each). A layer that only hands on what it gets (no
-parameters, no multiply-accumulates, as many elements out as in, of no known kind: dropout, flatten) is none.
+parameters, no multiply-accumulates, as many elements out as in, of no known kind: dropout, flatten) is none, and moves nothing. Groups
+are counted of convolutions that have several, once for every operator: where PyTorch has no kernel of its own for them, it works on one
+after the other (aten/src/ATen/native/Convolution.cpp of 1.13), so that a depthwise convolution of 960 channels starts 960 small ones.
 
 Not counted: the optimiser's own arithmetic, additions at shortcuts.
 
@@ -112,6 +114,12 @@ def step_operators(summary: ModelSummary, plan: UpdatePlan) -> int:
     return sum(_times(layer) * (1 + ceil(passes.inputs) + passes.own_trains) for layer, passes in backward)
 
 
+def step_groups(summary: ModelSummary, plan: UpdatePlan) -> int:
+    """How many groups of convolutions with several of them a training step goes through, forward and backward, whatever its batch."""
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    return sum(layer.groups * (1 + ceil(passes.inputs) + passes.own_trains) for layer, passes in backward if layer.groups > 1)
+
+
 def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
     """Seconds of one training step on a batch that fits the memory; a device's own `step_time` holds whatever the scheme or batch."""
     if device.step_time is not None:
@@ -120,7 +128,9 @@ def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, devic
         _pass_seconds(layer, batch_size, device, 1.0) + passes * _pass_seconds(layer, batch_size, device, _backward_factor(layer, device))
         for layer, passes in zip(summary.layers, backward_passes(summary, plan), strict=True)
     )
-    return computing + (step_operators(summary, plan) * device.dispatch_overhead if device.dispatch_overhead else 0.0)
+    starting = step_operators(summary, plan) * device.dispatch_overhead if device.dispatch_overhead else 0.0
+    grouped = step_groups(summary, plan) * device.group_overhead if device.group_overhead else 0.0
+    return computing + starting + grouped
 
 
 def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, float]]:
@@ -140,8 +150,12 @@ def _times(layer: LayerFacts) -> int:
     """How many operators a pass over a layer starts."""
     if layer.rate_class == "recurrent":
         return max(1, layer.macs // max(1, sum(parameter.elements for parameter in layer.parameters if parameter.role == "weight")))
-    hands_on = layer.operator == "other" and not layer.macs and not layer.parameters and layer.input_elements == layer.output_elements
-    return 0 if hands_on else 1
+    return 0 if _hands_on(layer) else 1
+
+
+def _hands_on(layer: LayerFacts) -> bool:
+    """Whether a layer only hands on what it gets."""
+    return layer.operator == "other" and not layer.macs and not layer.parameters and layer.input_elements == layer.output_elements
 
 
 def _pass_seconds(layer: LayerFacts, batch_size: int, device: DeviceProfile, factor: float) -> float:
@@ -156,6 +170,8 @@ def _backward_factor(layer: LayerFacts, device: DeviceProfile) -> float:
 
 
 def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
+    if _hands_on(layer):
+        return 0
     weights = sum(parameter.elements for parameter in layer.parameters)
     return _ELEMENT_BYTES * (weights + batch_size * (layer.input_elements + layer.output_elements))
 
@@ -163,6 +179,8 @@ def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
 def rate_of(rates: Rates, rate_class: RateClass) -> float:
     """The rate of a class of operators, in multiply-accumulates per second; a class that is not stated runs as the one it is kin to."""
     match rate_class:
+        case "pointwise_convolution":
+            return rates.pointwise_convolution or rates.dense_convolution
         case "grouped_convolution":
             return rates.grouped_convolution or rates.dense_convolution
         case "attention":

@@ -48,6 +48,7 @@ class DeviceEntry(Part):
     rates: RateFacts
     memory_bandwidth: Fact | None = None
     dispatch_overhead: Fact | None = None
+    group_overhead: Fact | None = None
     backward_factor: BackwardFacts | None = None
     throttling: ThrottlingFacts | None = None
     paging: PagingFacts | None = None

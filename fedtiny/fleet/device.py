@@ -6,7 +6,8 @@ forward and backward passes counted, everything that the runtime loses already i
     seconds of a pass over one layer = MACs of the pass / rate[class of the layer]
 
 More is stated where it is known: `backward_factor` where backward passes run slower than forward ones, `memory_bandwidth`, and
-`dispatch_overhead`, the seconds that the runtime takes to start an operator, whatever its size (costs/compute.py has the whole formula);
+`dispatch_overhead` and `group_overhead`, the seconds that the runtime takes to start an operator and a group of a convolution, whatever
+their size (costs/compute.py has the whole formula);
 and what happens when the device is worked hard, `throttling` and `paging` (limits.py).
 
 `step_time` is the time of one local step, whatever the scheme or batch; it is for tests and thought experiments. One rate
@@ -54,11 +55,13 @@ class Rates(Part):
     dense_gemm: MacsPerSecond
     """Linear layers and other products with a matrix of weights."""
     dense_convolution: MacsPerSecond
-    """Convolutions of one group, 1x1 convolutions among them."""
+    """Convolutions of one group."""
     depthwise: MacsPerSecond
     """Convolutions with one channel per group."""
     recurrent: MacsPerSecond
     """Recurrent layers, such as LSTM and GRU."""
+    pointwise_convolution: MacsPerSecond | None = None
+    """1x1 convolutions of one group; left out: as dense_convolution."""
     grouped_convolution: MacsPerSecond | None = None
     """Convolutions in several groups with several channels each; left out: as dense_convolution."""
     attention: MacsPerSecond | None = None
@@ -90,6 +93,8 @@ class BackwardFactors(Part):
     """Convolutions with one channel per group."""
     recurrent: Factor = 1.0
     """Recurrent layers."""
+    pointwise_convolution: Factor = 1.0
+    """1x1 convolutions of one group."""
     grouped_convolution: Factor = 1.0
     """Convolutions in several groups with several channels each."""
     attention: Factor = 1.0
@@ -119,6 +124,8 @@ class _Capabilities(Part):
     """Bytes per second between processor and memory; where given, no pass of a layer is faster than its bytes allow."""
     dispatch_overhead: Interval = 0.0
     """Seconds that the runtime takes to start an operator; for devices with rates."""
+    group_overhead: Interval = 0.0
+    """Seconds that a runtime takes for each group of a convolution which it works on one after the other; for devices with rates."""
     backward_factor: BackwardFactors = BackwardFactors()
     """How much slower than forward passes backward passes are, by class of operator; for devices with rates."""
     throttling: Throttling | None = None
@@ -143,7 +150,11 @@ class _Capabilities(Part):
 
     @model_validator(mode="after")
     def _starts_operators_only_where_they_are_timed(self) -> Self:
-        stated = [key for key in ("dispatch_overhead", "backward_factor") if getattr(self, key) != type(self).model_fields[key].default]
+        stated = [
+            key
+            for key in ("dispatch_overhead", "group_overhead", "backward_factor")
+            if getattr(self, key) != type(self).model_fields[key].default
+        ]
         if self.rates is None and stated:
             raise ValueError(f"{stated[0]} is about operators, and a step_time knows none: give rates instead, or leave it out")
         return self
@@ -199,6 +210,8 @@ class DeviceOverride(Part):
     """Bytes per second between processor and memory."""
     dispatch_overhead: Seconds | None = None
     """Seconds that the runtime takes to start an operator."""
+    group_overhead: Seconds | None = None
+    """Seconds that the runtime takes for each group of a convolution."""
     backward_factor: BackwardFactors | None = None
     """How much slower than forward passes backward passes are, by class of operator."""
     throttling: Throttling | Literal[False] | None = None
@@ -235,7 +248,7 @@ class DeviceOverride(Part):
         if profile.device_class == MICROCONTROLLER:
             stated["paging"] = None
         if self.step_time is not None:
-            stated |= {"rates": None, "dispatch_overhead": 0.0, "backward_factor": BackwardFactors()}
+            stated |= {"rates": None, "dispatch_overhead": 0.0, "group_overhead": 0.0, "backward_factor": BackwardFactors()}
         if self.rates is not None:
             stated["step_time"] = None
         if self.runtime == "overlapping":

@@ -51,6 +51,7 @@ class RateFacts(Part):
     dense_convolution: Fact
     depthwise: Fact
     recurrent: Fact
+    pointwise_convolution: Fact | None = None
     grouped_convolution: Fact | None = None
     attention: Fact | None = None
 
@@ -63,6 +64,7 @@ class BackwardFacts(Part):
     dense_convolution: Fact | None = None
     depthwise: Fact | None = None
     recurrent: Fact | None = None
+    pointwise_convolution: Fact | None = None
     grouped_convolution: Fact | None = None
     attention: Fact | None = None
 

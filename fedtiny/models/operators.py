@@ -91,5 +91,5 @@ def function_operation(name: str, arguments: tuple[Any, ...], named: dict[str, A
 
 def _convolution_class(groups: int, weight: Tensor) -> RateClass:
     if groups == 1:
-        return "dense_convolution"
+        return "pointwise_convolution" if math.prod(weight.shape[2:]) == 1 else "dense_convolution"
     return "depthwise" if weight.shape[1] == 1 else "grouped_convolution"

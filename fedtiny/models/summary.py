@@ -11,9 +11,12 @@ Operator = Literal["convolution", "linear", "normalization", "relu", "smooth_act
 """What a layer does, as far as memory cares: a ReLU needs one bit per element for its gradient, a smooth activation
 (sigmoid, tanh, h-swish, h-sigmoid ...) the whole element."""
 
-RateClass = Literal["dense_gemm", "dense_convolution", "depthwise", "recurrent", "grouped_convolution", "attention"]
+RateClass = Literal[
+    "dense_gemm", "dense_convolution", "depthwise", "recurrent", "pointwise_convolution", "grouped_convolution", "attention"
+]
 """The kinds of multiply-accumulates that devices do at different speeds: products with a matrix of weights, convolutions of one group,
-of one channel a group, recurrent layers, convolutions of several groups of several channels, and products of two activations."""
+of one channel a group, recurrent layers, 1x1 convolutions of one group, convolutions of several groups of several channels, and products
+of two activations."""
 
 Section = Literal["backbone", "lite_residual", "head"]
 Role = Literal["weight", "bias"]

@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from fedtiny.costs.compute import backward_macs, backward_passes, forward_macs, step_macs, step_operators, step_seconds
+from fedtiny.costs.compute import (
+    backward_macs,
+    backward_passes,
+    forward_macs,
+    step_groups,
+    step_macs,
+    step_operators,
+    step_seconds,
+)
 from fedtiny.fleet.device import BackwardFactors, DeviceProfile, Rates
 
 RATES = Rates(dense_gemm="1 kMAC/s", dense_convolution="2 kMAC/s", depthwise="4 kMAC/s", recurrent="8 kMAC/s")
@@ -105,7 +113,7 @@ def test_time_is_finite_for_every_plan(toy, toy_plans):
 
 
 def test_a_class_of_its_own_runs_at_its_own_rate_and_else_as_the_one_it_is_kin_to(layer, make_network, training):
-    for rate_class, kin, rate in (("grouped_convolution", 2000, 500), ("attention", 1000, 250)):
+    for rate_class, kin, rate in (("pointwise_convolution", 2000, 400), ("grouped_convolution", 2000, 500), ("attention", 1000, 250)):
         summary = make_network(layer("only", "other", 4, 4, weight=1, macs=4000, rate_class=rate_class))
         assert step_seconds(summary, training(), 1, device()) == pytest.approx(4000 / kin)
         own = Rates(**{**RATES.to_plain(), rate_class: f"{rate} MAC/s"})
@@ -159,3 +167,23 @@ def test_a_backward_factor_does_not_slow_down_what_the_bandwidth_bounds(layer, m
     summary = make_network(layer("conv", "convolution", 100, 50, weight=10, macs=1000, rate_class="dense_convolution"))
     slow = device(memory_bandwidth="100 B/s", backward_factor=BackwardFactors(dense_convolution=1.5))
     assert step_seconds(summary, training("conv.weight"), 1, slow) == pytest.approx(2 * 4 * 160 / 100)
+
+
+def test_groups_are_counted_of_convolutions_that_have_several_once_for_every_operator(layer, make_network, training):
+    summary = make_network(
+        layer("stem", "convolution", 4, 4, weight=1, macs=4, rate_class="dense_convolution"),
+        layer("depthwise", "convolution", 4, 4, weight=1, macs=4, rate_class="depthwise", groups=32, upstream=(0,)),
+        layer("grouped", "convolution", 4, 4, weight=1, macs=4, rate_class="grouped_convolution", groups=2, upstream=(0, 1)),
+    )
+    assert step_groups(summary, training()) == 32 + 2
+    assert step_groups(summary, training("depthwise.weight")) == (32 + 32) + (2 + 2)
+    everything = training("stem.weight", "depthwise.weight", "grouped.weight")
+    assert step_groups(summary, everything) == 3 * (32 + 2)
+    for batch_size in (1, 64):
+        slow = step_seconds(summary, everything, batch_size, device(group_overhead="1 ms"))
+        assert slow == pytest.approx(step_seconds(summary, everything, batch_size, device()) + 1e-3 * 3 * 34)
+
+
+def test_a_layer_that_hands_on_what_it_gets_moves_no_bytes(layer, make_network, training):
+    summary = make_network(layer("drop", "other", 900, 900))
+    assert step_seconds(summary, training(), 8, device(memory_bandwidth="1 B/s")) == 0.0

@@ -319,6 +319,7 @@ def test_every_number_of_a_profile_can_be_a_fact():
     plain = {key: value for key, value in plain_entry(device_entry("jetson_nano")).items() if key != "sources"}
     more = {
         "dispatch_overhead": {"value": "20 ms", **fact},
+        "group_overhead": {"value": "2 ms", **fact},
         "backward_factor": {"depthwise": {"value": 1.5, **fact}},
         "throttling": {"after": {"value": "5 min", **fact}, "factor": {"value": 0.7, **fact}},
         "paging": {"read": {"value": "40 MB/s", **fact}, "write": {"value": "20 MB/s", **fact}},

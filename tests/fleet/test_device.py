@@ -143,12 +143,12 @@ def test_an_override_makes_any_device_a_supernode_and_back():
 # --- speed beyond rates, and what happens to a device that is worked hard --------------------------------------------
 
 HARD = {"throttling": {"after": "5 min", "factor": 0.7}, "paging": {"read": "45 MB/s", "write": "20 MB/s", "power": "0.8 W"}}
-FINE = {"dispatch_overhead": "5 ms", "backward_factor": {"depthwise": 1.5}}
+FINE = {"dispatch_overhead": "5 ms", "group_overhead": "1 ms", "backward_factor": {"depthwise": 1.5}}
 
 
 def test_a_device_that_says_nothing_of_it_starts_operators_at_once_and_neither_throttles_nor_pages():
     profile = custom(rates=RATES).profile()
-    assert (profile.dispatch_overhead, profile.throttling, profile.paging) == (0.0, None, None)
+    assert (profile.dispatch_overhead, profile.group_overhead, profile.throttling, profile.paging) == (0.0, 0.0, None, None)
     assert set(profile.backward_factor.to_plain().values()) == {1.0}
 
 
@@ -160,7 +160,7 @@ def test_a_custom_device_states_all_of_it_and_is_read_back_the_same():
     assert (profile.dispatch_overhead, profile.backward_factor.depthwise, profile.backward_factor.dense_gemm) == (5e-3, 1.5, 1.0)
     assert (profile.throttling.after, profile.throttling.factor) == (300.0, 0.7)
     assert (profile.paging.read, profile.paging.write, profile.paging.power) == (45e6, 20e6, 0.8)
-    assert (profile.rates.attention, profile.rates.grouped_convolution) == (1e9, None)
+    assert (profile.rates.attention, profile.rates.grouped_convolution, profile.group_overhead) == (1e9, None, 1e-3)
 
 
 @pytest.mark.parametrize("key", FINE)

@@ -64,7 +64,7 @@ def test_its_layers_are_convolutions_over_time():
     facts = summary()
     convolutions = [layer for layer in facts.layers if layer.operator == "convolution"]
     assert len(convolutions) == 1 + 3 * 3
-    assert {layer.rate_class for layer in convolutions} == {"dense_convolution"}
+    assert {layer.rate_class for layer in convolutions} == {"dense_convolution", "pointwise_convolution"}
     assert [layer.section for layer in facts.layers if layer.parameters][-1] == "head"
     # while a block computes, its input waits for the shortcut
     inside = {layer.residual_elements for layer in facts.layers if layer.name.startswith("blocks.0")}

@@ -27,7 +27,7 @@ def test_the_formulas_agree_with_what_torch_counts(module, shape):
     ("module", "operator", "groups", "rate_class"),
     [
         (WeightStandardizedConvolution(16, 24, 3), "convolution", 1, "dense_convolution"),
-        (WeightStandardizedConvolution(16, 24, 1), "convolution", 1, "dense_convolution"),
+        (WeightStandardizedConvolution(16, 24, 1), "convolution", 1, "pointwise_convolution"),
         (WeightStandardizedConvolution(16, 16, 5, groups=2), "convolution", 2, "grouped_convolution"),
         (WeightStandardizedConvolution(16, 16, 5, groups=16), "convolution", 16, "depthwise"),
         (nn.Conv2d(1, 8, 3), "convolution", 1, "dense_convolution"),
