@@ -173,7 +173,9 @@ app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)
 
 @app.command(epilog="Example: fedtiny catalog devices raspberry_pi_4 --json")
 def catalog(
-    family: Annotated[str, typer.Argument(metavar="devices|networks|models|datasets|partitions|updates|strategies|optimizers|schedules")],
+    family: Annotated[
+        str, typer.Argument(metavar="devices|networks|mixes|models|datasets|partitions|updates|strategies|optimizers|schedules")
+    ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One entry, in full.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:

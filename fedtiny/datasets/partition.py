@@ -8,10 +8,11 @@
 | sizes | the stated numbers or shares of examples, or sizes with a log-normal spread; classes as they fall | - |
 | natural | the data set says whose every example is | - |
 | by_device_class | labels that live mostly on the devices of one class, equal sizes where that is possible | by_device_class.py |
+| with_replacement | devices of a population draw their own examples from the whole data set | with_replacement.py |
 
 A split is a list of sorted, disjoint index arrays, one per client, none empty; it depends on the seed, the targets and
-the number of clients. All but `sizes` with less than everything use every example. Why FedTiny has its own
-partitions, and where they differ from Flower's: docs/decisions/0002-partitions.md.
+the number of clients. All but `sizes` with less than everything use every example, and `with_replacement` splits nothing. Why
+FedTiny has its own partitions, and where they differ from Flower's: docs/decisions/0002-partitions.md.
 
 [1] Yurochkin et al., Bayesian Nonparametric Federated Learning of Neural Networks, ICML 2019, section 4.
 [2] Hsu, Qi, Brown, Measuring the Effects of Non-Identical Data Distribution, arXiv:1909.06335 (draws classes per client).
@@ -37,6 +38,7 @@ from fedtiny.datasets.partition_family import (
     partition_stream,
     rounded,
 )
+from fedtiny.datasets.with_replacement import WithReplacement
 from fedtiny.errors import DataError
 from fedtiny.randomness import Streams
 
@@ -196,7 +198,7 @@ class Natural(Partition):
         return [np.flatnonzero(client_train == number) for number in numbers]
 
 
-AnyPartition = Annotated[Iid | Dirichlet | Shards | Sizes | Natural | ByDeviceClass, Field(discriminator="kind")]
+AnyPartition = Annotated[Iid | Dirichlet | Shards | Sizes | Natural | ByDeviceClass | WithReplacement, Field(discriminator="kind")]
 """The field type of a partition: one of the kinds above."""
 
 

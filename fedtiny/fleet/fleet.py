@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, final, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from fedtiny.fleet.catalog import known_device, known_network, load_device, load_network
@@ -18,6 +20,7 @@ from fedtiny.fleet.network import CustomNetwork, NetworkOverride, NetworkProfile
 from fedtiny.parts import Part
 from fedtiny.randomness import Streams
 
+Integers = NDArray[np.int64]
 CatalogDevice = Annotated[str, AfterValidator(known_device)]
 CatalogNetwork = Annotated[str, AfterValidator(known_network)]
 
@@ -65,6 +68,8 @@ class Traits:
     """The connection of this very device: the spread between devices is drawn, its sigmas are 0."""
     dropout: float = 0.0
     """Probability that it does nothing in a round it is asked in and sends no reply."""
+    speed: float = 1.0
+    """How many times as fast as `device` says it computes; its index in a population is its running number."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ class Members(Sequence[Traits]):
             raise IndexError(f"device {place} of a fleet of {len(self)}")
         group = self.groups[bisect_right(self.groups, number, key=_first) - 1]
         return group.member(number - group.first, self.streams)
+
+    def groups_of(self, numbers: Integers) -> Integers:
+        """The group that each of these devices is of, (devices,)."""
+        return np.searchsorted([group.first for group in self.groups], numbers, "right") - 1
 
     def __iter__(self) -> Iterator[Traits]:
         """All devices, one after the other."""

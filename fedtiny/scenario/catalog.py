@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from fedtiny.errors import CatalogError
 from fedtiny.fleet import catalog as fleet
+from fedtiny.fleet import mixes
 from fedtiny.scenario.allowed import nearest
 
 PART_FAMILIES: Final = ("models", "datasets", "partitions", "updates", "strategies", "optimizers", "schedules")
-FAMILIES: Final = ("devices", "networks", *PART_FAMILIES)
+FAMILIES: Final = ("devices", "networks", "mixes", *PART_FAMILIES)
 """The families that the catalog knows."""
 
 
@@ -23,6 +24,8 @@ def catalog_rows(family: str) -> list[dict[str, str]]:
         return fleet.device_rows()
     if family == "networks":
         return fleet.network_rows()
+    if family == "mixes":
+        return mixes.mix_rows()
     return [{"kind": part["kind"], "keys": ", ".join(part["keys"]), "description": part["description"]} for part in _parts(family).values()]
 
 
@@ -32,6 +35,8 @@ def catalog_document(family: str) -> dict[str, Any]:
         return {name: fleet.plain_entry(fleet.device_entry(name)) for name in fleet.device_names()}
     if family == "networks":
         return {name: fleet.plain_entry(fleet.network_entry(name)) for name in fleet.network_names()}
+    if family == "mixes":
+        return {name: mixes.plain_mix(mixes.mix_entry(name)) for name in mixes.mix_names()}
     return _parts(family)
 
 
@@ -41,6 +46,8 @@ def catalog_entry(family: str, name: str) -> dict[str, Any]:
         return fleet.plain_entry(fleet.device_entry(name))
     if family == "networks":
         return fleet.plain_entry(fleet.network_entry(name))
+    if family == "mixes":
+        return mixes.plain_mix(mixes.mix_entry(name))
     parts = _parts(family)
     return parts[_known(name, parts, f"the catalog has none of this name among its {family}")]
 
