@@ -7,16 +7,16 @@ Flower `Context`: a SuperNode runs every message in a new process, so anything k
 for real.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.flower_internals import PendingReply
+from fedtiny.federation.flower_internals import PendingReply, entries, put
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, METRICS, PARTITION_ID, Vector, array_record, values_of
 from fedtiny.training.local_work import LocalResult, LocalWork
 from fedtiny.training.pace import Pace
@@ -107,25 +107,25 @@ def answered(half: ClientHalf, do: Callable[[LocalWork], LocalResult]) -> Client
 
 def steps_done(state: RecordDict) -> int:
     """How many local steps (gradients) this client has taken since the start of the run."""
-    record = state.get(PROGRESS)
-    return cast(int, record[STEPS_DONE]) if isinstance(record, ConfigRecord) else 0
+    record = entries(state).get(PROGRESS)
+    return cast(int, entries(record)[STEPS_DONE]) if isinstance(record, ConfigRecord) else 0
 
 
 def record_steps(state: RecordDict, total: int) -> None:
     """Writes down how many local steps this client has taken."""
-    record = state.get(PROGRESS)
+    record = entries(state).get(PROGRESS)
     if isinstance(record, ConfigRecord):
-        record[STEPS_DONE] = total
+        put(record, STEPS_DONE, total)
     else:
         state[PROGRESS] = ConfigRecord({STEPS_DONE: total})
 
 
-def config_of(content: RecordDict) -> ConfigRecord:
-    """The configuration record of an instruction."""
-    record = content.get(CONFIG)
+def config_of(content: RecordDict) -> Mapping[str, Any]:
+    """What the configuration record of an instruction says."""
+    record = entries(content).get(CONFIG)
     if not isinstance(record, ConfigRecord):
         raise SimulationError(f"the message has no configuration record {CONFIG!r}; it holds {sorted(content)}")
-    return record
+    return entries(record)
 
 
 def asked_steps(content: RecordDict) -> int:

@@ -21,10 +21,9 @@ from flwr.app import Message, RecordDict
 from fedtiny.costs.step import StepCost
 from fedtiny.errors import FedTinyError, SimulationError
 from fedtiny.federation.client_work import Answer, Client, ClientReply, content_of
-from fedtiny.federation.flower_internals import PendingReply
+from fedtiny.federation.flower_internals import PendingReply, reply_metadata
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.immediate_clients import failed, reason_of
-from fedtiny.federation.messages import reply_metadata
 from fedtiny.federation.records import Vector, message_bytes, payload_bytes
 from fedtiny.federation.task import Task
 from fedtiny.simulation.device import Execution
@@ -66,12 +65,12 @@ class DeferredClients:
     _courses: dict[int, Course] = field(default_factory=dict)
     _backlogs: dict[int, deque[Task]] = field(default_factory=dict)
     _sizes: dict[tuple[int, bool], tuple[int, int]] = field(default_factory=dict)
-    _shared: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    """One of each of the sizes, which many clients share."""
+    _forms: dict[object, tuple[int, int]] = field(default_factory=dict)
+    """The size of every form, which many clients share: to make records and count them takes longer than all else about a new client."""
 
     def begin(self, task: Task) -> Execution:
         """Foresees the work and puts it off; see `Clients.begin`."""
-        number = _number(task)
+        number = task.number
         course = self._courses.get(number)
         if course is None:
             course = self._courses[number] = Course(pace=self.client_of(number).pace)
@@ -105,13 +104,13 @@ class DeferredClients:
 
     def lane(self, last: Task) -> Lane:
         """A node's way through its backlog, up to this task."""
-        backlog = self._backlogs[_number(last)]
+        backlog = self._backlogs[last.number]
         while not last.answered:
             task = backlog.popleft()
             if not backlog:
                 # an empty queue takes more than all else that is kept for a client, and most clients of a large fleet have nothing to do
-                del self._backlogs[_number(last)]
-            client = self.client_of(_number(task))
+                del self._backlogs[last.number]
+            client = self.client_of(task.number)
             try:
                 task.answer = yield from self.answer(task.content, task.node.context.state, client)
             except FedTinyError:
@@ -122,21 +121,25 @@ class DeferredClients:
             self._check(task)
 
     def _check(self, task: Task) -> None:
-        arrays, foreseen = cast(ClientReply, task.answer).arrays, self._reply_sizes(_number(task), task.carries_arrays)[1]
+        arrays, foreseen = cast(ClientReply, task.answer).arrays, self._reply_sizes(task.number, task.carries_arrays)[1]
         found = 0 if arrays is None else arrays.nbytes
         if found != foreseen:
             raise SimulationError(
-                f"the reply of device {_number(task)} in round {task.round} carries {found} bytes of values, and time was charged for "
+                f"the reply of device {task.number} in round {task.round} carries {found} bytes of values, and time was charged for "
                 f"{foreseen}: what the strategy foresees does not fit its answer"
             )
 
     def _reply_sizes(self, number: int, carries_arrays: bool) -> tuple[int, int]:
         key = (number, carries_arrays)
-        if key not in self._sizes:
-            form = content_of(self.reply_of(number, carries_arrays))
-            sizes = (message_bytes(form), payload_bytes(form))
-            self._sizes[key] = self._shared.setdefault(sizes, sizes)
-        return self._sizes[key]
+        sizes = self._sizes.get(key)
+        if sizes is None:
+            reply = self.reply_of(number, carries_arrays)
+            form = (*reply.metrics, None if reply.arrays is None else (reply.arrays.dtype, len(reply.arrays)))
+            if form not in self._forms:
+                content = content_of(reply)
+                self._forms[form] = message_bytes(content), payload_bytes(content)
+            sizes = self._sizes[key] = self._forms[form]
+        return sizes
 
 
 @dataclass(eq=False)
@@ -155,7 +158,7 @@ class _Batch:
         if not task.answered:
             if self._windows is None:
                 self._windows = self._cut()
-            self._train(self._windows[self._window_of[_number(task)]])
+            self._train(self._windows[self._window_of[task.number]])
         answer, task.answer = task.answer, None
         if answer is None:
             raise SimulationError(f"the reply to message {task.message_id} was taken before, and is read again")
@@ -163,15 +166,15 @@ class _Batch:
 
     def _cut(self) -> list[list[list[Task]]]:
         last = self.clients.behind() if self.ahead else {}
-        last |= {_number(task): task for task in self.tasks if not task.answered and _number(task) not in last}
+        last |= {task.number: task for task in self.tasks if not task.answered and task.number not in last}
         nodes, training = [last[number] for number in sorted(last)], self.clients.training
         packages = [nodes[start : start + training.clients] for start in range(0, len(nodes), training.clients)]
         windows = [packages[start : start + training.packages] for start in range(0, len(packages), training.packages)]
-        self._window_of = {_number(task): place for place, window in enumerate(windows) for package in window for task in package}
+        self._window_of = {task.number: place for place, window in enumerate(windows) for package in window for task in package}
         return windows
 
     def _train(self, window: list[list[Task]]) -> None:
-        lanes = [{_number(task): self.clients.lane(task) for task in package} for package in window]
+        lanes = [{task.number: self.clients.lane(task) for task in package} for package in window]
         wishes = [_advanced(package, dict.fromkeys(package)) for package in lanes]
         while any(wishes):
             asked = [place for place, wish in enumerate(wishes) if wish]
@@ -197,7 +200,3 @@ def _advanced(lanes: dict[int, Lane], gave: dict[int, LocalResult | None]) -> di
         except StopIteration:
             continue
     return wishes
-
-
-def _number(task: Task) -> int:
-    return task.node.device.traits.number

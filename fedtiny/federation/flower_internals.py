@@ -2,13 +2,16 @@
 
 Since Flower 1.39 an instruction ``Message(...)`` reads the identity of the sending task from a process-global class of
 `flwr.supercore`; without it, making a message raises RuntimeError. It is process-global, so one process has one run id.
+
+Flower checks every key, value and argument of what it makes. That is a third of what a message costs here, where most of it is made
+of what Flower has checked before: copies and twins are made of an object's entries, without checking them again.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from flwr.app import ConfigRecord, Error, Message, Metadata, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata, MetricRecord, RecordDict
 
 RUN_ID = 1
 SERVER_NODE_ID = 1
@@ -32,6 +35,74 @@ def message_of(metadata: Metadata, content: RecordDict | None = None, error: Err
     """A message with this metadata: the only way to give one an id. The argument `metadata` is internal to Flower."""
     message: Message = Message(metadata=metadata, content=content, error=error)  # type: ignore[call-overload]
     return message
+
+
+def reply_metadata(pushed: Metadata, message_id: str) -> Metadata:
+    """What a reply to the instruction with this id says of itself."""
+    metadata: Metadata = Metadata.__new__(Metadata)
+    said = pushed.__dict__
+    metadata.__dict__.update(
+        _run_id=RUN_ID,
+        _message_id="",
+        _src_node_id=said["_dst_node_id"],
+        _dst_node_id=SERVER_NODE_ID,
+        _src_task_id=None,
+        _dst_task_id=None,
+        _reply_to_message_id=message_id,
+        _group_id=said["_group_id"],
+        _created_at=said["_created_at"],
+        _ttl=said["_ttl"],
+        _message_type=said["_message_type"],
+    )
+    return metadata
+
+
+def instructions(content: RecordDict, nodes: Sequence[int], message_type: str, group_id: str) -> list[Message]:
+    """``Message(content, node, message_type, group_id=group_id)`` for each of the nodes: the first is made so, the others like it."""
+    if not nodes:
+        return []
+    first = Message(content, nodes[0], message_type, group_id=group_id)
+    return [first, *(_twin(first, node) for node in nodes[1:])]
+
+
+def _twin(message: Message, node: int) -> Message:
+    twin: Message = Message.__new__(Message)
+    metadata: Metadata = Metadata.__new__(Metadata)
+    metadata.__dict__.update(message.metadata.__dict__)
+    metadata.__dict__["_dst_node_id"] = node
+    twin.__dict__.update(message.__dict__)
+    twin.__dict__["_metadata"] = metadata
+    return twin
+
+
+RecordT = TypeVar("RecordT", bound=ArrayRecord | ConfigRecord | MetricRecord | RecordDict)
+
+
+def with_entries(record: RecordT, entries: dict[str, Any]) -> RecordT:
+    """A new record of the same kind with these entries, which are of the types that it takes."""
+    fresh = object.__new__(type(record))
+    kept = record.__dict__
+    # what else a record keeps is about its own entries
+    fresh.__dict__.update(_check_key_fn=kept["_check_key_fn"], _check_value_fn=kept["_check_value_fn"], _data=entries)
+    return fresh
+
+
+def put(record: ConfigRecord | RecordDict, key: str, value: Any) -> None:
+    """``record[key] = value`` of a value that the record takes."""
+    record.__dict__["_data"][key] = value
+
+
+def entries(record: ConfigRecord | RecordDict) -> MutableMapping[str, Any]:
+    """What a record holds, to look at: its own entries, which answer ten times faster than the record does."""
+    found: MutableMapping[str, Any] = record.__dict__["_data"]
+    return found
+
+
+def array_of(dtype: str, shape: tuple[int, ...], stype: str, data: bytes) -> Array:
+    """``Array(dtype, shape, stype, data)`` of fields that have these types."""
+    array: Array = Array.__new__(Array)
+    array.__dict__.update(dtype=dtype, shape=shape, stype=stype, data=data)
+    return array
 
 
 class PendingReply(Message):

@@ -11,7 +11,7 @@ becomes an error reply with code 2; error replies come from the server's node id
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -121,8 +121,7 @@ class VirtualTimeGrid(Grid):
         ids = list(message_ids)
         if not any(self._answerable(message_id) for message_id in ids):
             self._await(ids)
-            missing = len(self._awaited)
-            self._run_until(lambda: len(self._awaited) < missing, self.now + self.poll_interval)
+            self._run_until(self.now + self.poll_interval, len(self._awaited) - 1)
         return self._take(ids, ahead=True)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -138,23 +137,23 @@ class VirtualTimeGrid(Grid):
 
     def sleep(self, seconds: float) -> None:
         """Lets virtual time pass."""
-        self._run_until(lambda: False, self.now + seconds)
+        self._run_until(self.now + seconds)
 
     def wait(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
         """Waits for all these replies or until the timeout (s), and hands over what has arrived."""
         deadline = math.inf if timeout is None else self.now + timeout
         self._await(message_ids)
-        self._run_until(lambda: not self._awaited, deadline)
+        self._run_until(deadline, 0)
         return self._take(message_ids, ahead=False)
 
     def wait_for_any(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
         """Waits for the first of these replies or until the timeout (s), and hands over what has arrived: one reply, unless others
         had come before. With 0 s, what comes at this instant. What other nodes work on is trained with it where it is read."""
         wanted = set(message_ids)
-        unknown = wanted - self._tasks.keys()
+        unknown = set() if self._tasks.keys() >= wanted else wanted - self._tasks.keys()
         if not unknown and self._arrived.keys().isdisjoint(wanted):
-            self._awaited, missing = wanted.copy(), len(wanted)
-            self._run_until(lambda: len(self._awaited) < missing, math.inf if timeout is None else self.now + timeout)
+            self._awaited = wanted.copy()
+            self._run_until(math.inf if timeout is None else self.now + timeout, len(wanted) - 1)
         return self._take(unknown | (self._arrived.keys() & wanted), ahead=True)
 
     def close_round(self, number: int) -> Participation:
@@ -170,22 +169,25 @@ class VirtualTimeGrid(Grid):
         if known is None:
             # strategies share one content among all messages of a round and change it for the next
             known = weighed[id(content)] = _weighed(content)
-        node = self.nodes[message.metadata.dst_node_id]
+        metadata = message.metadata
+        node = self.nodes[metadata.dst_node_id]
+        number = node.device.traits.number
         task = Task(
             message_id=message_id,
             node=node,
-            metadata=message.metadata,
+            metadata=metadata,
             content=known.content,
             clients=self.clients,
             arrive=self._reply_arrives,
             round=known.round,
-            attempt=self._attempt(node, known, message.metadata.message_type),
             bytes=known.bytes,
             payload_bytes=known.payload_bytes,
+            number=number,
+            attempt=self._attempt(node, known, metadata.message_type),
         )
         self._tasks[message_id] = task
-        self._attendance.ask(node.device.traits.number, task.round)
-        self.trace.asked.append((node.device.traits.number, task.round, self.now))
+        self._attendance.ask(number, task.round)
+        self.trace.asked.append((number, task.round, self.environment.now))
         if math.isfinite(self.lifetime):
             self.environment.process(self._expiry(task))
         return task
@@ -207,7 +209,7 @@ class VirtualTimeGrid(Grid):
 
     def _arrive(self, message_id: str, error: Message | None) -> None:
         self._arrived[message_id] = error
-        self._came_at[message_id] = self.now
+        self._came_at[message_id] = self.environment.now
         self._awaited.discard(message_id)
 
     def _await(self, message_ids: Iterable[str]) -> None:
@@ -216,19 +218,19 @@ class VirtualTimeGrid(Grid):
     def _answerable(self, message_id: str) -> bool:
         return message_id in self._arrived or message_id not in self._tasks
 
-    def _run_until(self, done: Callable[[], bool], deadline: float) -> None:
-        """Lets virtual time pass until `done` or the deadline (s)."""
-        end = min(deadline, self.horizon)
-        while not done():
-            upcoming = self.environment.peek()
-            if math.isinf(upcoming) and math.isinf(end):
-                raise SimulationError(f"{len(self._awaited)} replies are awaited and nothing is scheduled that could bring them")
-            if upcoming > end:
-                self._jump(end)
-                if deadline > self.horizon:
-                    raise HorizonReached
-                return
-            self.environment.step()
+    def _run_until(self, deadline: float, awaited: int = -1) -> None:
+        """Lets virtual time pass until the deadline (s), or until at most so many of the awaited replies are missing."""
+        end, missing, step, upcoming = min(deadline, self.horizon), self._awaited, self.environment.step, self.environment.peek
+        try:
+            while len(missing) > awaited:
+                if upcoming() > end:
+                    self._jump(end)
+                    if deadline > self.horizon:
+                        raise HorizonReached
+                    return
+                step()
+        except simpy.core.EmptySchedule:
+            raise SimulationError(f"{len(missing)} replies are awaited and nothing is scheduled that could bring them") from None
 
     def _jump(self, time: float) -> None:
         # a timeout that is made and consumed at once leaves nothing in the queue
@@ -258,7 +260,7 @@ class VirtualTimeGrid(Grid):
         for reply in taken:
             if isinstance(reply, Task):
                 tasks.append(reply)
-                self._attendance.take(reply.node.device.traits.number, reply.round, arrays=reply.carries_arrays)
+                self._attendance.take(reply.number, reply.round, arrays=reply.carries_arrays)
             else:
                 self._attendance.fail()
         replies = iter(self.clients.replies(tasks, ahead=ahead))

@@ -30,21 +30,6 @@ def instruction_of(pushed: Metadata, message_id: str, content: RecordDict) -> Me
     return message_of(metadata, content=content)
 
 
-def reply_metadata(pushed: Metadata, message_id: str) -> Metadata:
-    """What a reply to the instruction with this id says of itself."""
-    return Metadata(
-        run_id=RUN_ID,
-        message_id="",
-        src_node_id=pushed.dst_node_id,
-        dst_node_id=SERVER_NODE_ID,
-        reply_to_message_id=message_id,
-        group_id=pushed.group_id,
-        created_at=pushed.created_at,
-        ttl=pushed.ttl,
-        message_type=pushed.message_type,
-    )
-
-
 def unavailable(message_id: str, code: int, reason: str, message_type: str = "train") -> Message:
     """The server's own answer to a message that no client answers."""
     metadata = Metadata(

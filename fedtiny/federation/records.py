@@ -7,16 +7,15 @@ same scenario.
 """
 
 import math
-from collections.abc import Mapping
-from copy import copy
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedtiny.errors import SimulationError
+from fedtiny.federation.flower_internals import array_of, with_entries
 
 ARRAYS = "arrays"
 CONFIG = "config"
@@ -44,24 +43,21 @@ Vector = np.ndarray
 
 def array_record(vector: Vector) -> ArrayRecord:
     """A record that carries one flat vector, encoded as NumPy's `save` does."""
-    data = _header(vector.dtype.str, len(vector)) + vector.tobytes()
-    return _record_of({TRAINABLE: Array(str(vector.dtype), vector.shape, _STYPE, data)})
+    name, header = _said_of(vector.dtype, len(vector))
+    data = b"".join((header, np.ascontiguousarray(vector).data))
+    return with_entries(_NO_ARRAYS, {TRAINABLE: array_of(name, vector.shape, _STYPE, data)})
 
 
-def _record_of(arrays: Mapping[str, Array]) -> ArrayRecord:
-    # a record that is made of a dict makes every array anew, which takes longer than all else
-    record = ArrayRecord()
-    for key, array in arrays.items():
-        record[key] = array
-    return record
+_NO_ARRAYS: Final = ArrayRecord()
 
 
 @lru_cache(maxsize=64)
-def _header(element: str, elements: int) -> bytes:
+def _said_of(element: np.dtype[Any], elements: int) -> tuple[str, bytes]:
+    """The name of an element type and the header of so many of them."""
     # writing the text of a .npy header takes longer than copying a small vector
     stream = BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": element, "fortran_order": False, "shape": (elements,)})
-    return stream.getvalue()
+    np.lib.format.write_array_header_1_0(stream, {"descr": element.str, "fortran_order": False, "shape": (elements,)})
+    return str(element), stream.getvalue()
 
 
 def vector_of(record: ArrayRecord) -> Vector:
@@ -71,12 +67,27 @@ def vector_of(record: ArrayRecord) -> Vector:
 
 def values_of(record: ArrayRecord) -> Vector:
     """The flat vector that a record carries, to look at: a read-only view of the record's own bytes. Raises as `vector_of` does."""
-    return _view(record[TRAINABLE].data)
-
-
-@lru_cache(maxsize=8)
-def _view(data: bytes) -> Vector:
+    data = record[TRAINABLE].data
     # all clients of a round are sent the same bytes, and are then seen to start from the same array
+    kept = _views.get(id(data))
+    return _viewed(data) if kept is None else kept[1]
+
+
+_VIEWS_KEPT: Final = 8
+_views: dict[int, tuple[bytes, Vector]] = {}
+"""The last bytes that were read and their views, by the bytes' identity: looking bytes up by what they are reads all of them."""
+
+
+def _viewed(data: bytes) -> Vector:
+    if len(_views) >= _VIEWS_KEPT:
+        del _views[next(iter(_views))]
+    view = _view(data)
+    # the bytes are kept with their view, so that nothing else can get their identity
+    _views[id(data)] = data, view
+    return view
+
+
+def _view(data: bytes) -> Vector:
     start = _HEADER_START + int.from_bytes(data[_HEADER_LENGTH:_HEADER_START], "little")
     element, elements = _described(data[:start])
     return np.frombuffer(data, dtype=element, count=elements, offset=start)
@@ -107,18 +118,15 @@ def payload_bytes(content: RecordDict) -> int:
 
 def isolated(content: RecordDict) -> RecordDict:
     """A copy whose containers are new, so that nobody sees another's edits; the bytes of arrays are shared."""
-    fresh = RecordDict()
-    for key, record in content.items():
-        fresh[key] = _copied(record)
-    return fresh
+    return with_entries(content, {key: _copied(record) for key, record in content.items()})
 
 
 def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | ConfigRecord | MetricRecord:
     if isinstance(record, ArrayRecord):
-        return _record_of({key: copy(array) for key, array in record.items()})
-    if isinstance(record, ConfigRecord):
-        return ConfigRecord({key: copy(value) for key, value in record.items()})
-    return MetricRecord({key: copy(value) for key, value in record.items()})
+        arrays = record.items()
+        return with_entries(record, {key: array_of(array.dtype, array.shape, array.stype, array.data) for key, array in arrays})
+    # lists are the only values that can be edited in place
+    return with_entries(record, {key: value.copy() if isinstance(value, list) else value for key, value in record.items()})
 
 
 def round_of(content: RecordDict) -> int:

@@ -34,6 +34,8 @@ class Task:
     round: int
     bytes: int
     payload_bytes: int
+    number: int
+    """The running number of the node's device."""
     attempt: int = 0
     """How often the node was asked for this piece of this round before."""
     wanted: bool = True

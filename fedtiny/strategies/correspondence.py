@@ -17,6 +17,7 @@ from flwr.serverapp import Grid
 
 from fedtiny.errors import SimulationError
 from fedtiny.federation.client_work import EVERYTHING, Elements, read_reply
+from fedtiny.federation.flower_internals import instructions, put
 from fedtiny.federation.records import ARRAYS, CONFIG, PARTITION_ID, ROUND, Vector, array_record, values_of
 from fedtiny.strategies.base import EvaluateFunction, Parts
 from fedtiny.strategies.collect import now, wait_for_any
@@ -129,9 +130,10 @@ class GridCorrespondence:
 
     def send(self, nodes: Sequence[int], version: int) -> None:
         """See `Correspondence.send`; replies are matched by message, so a node may be sent several."""
-        self._config[ROUND], self._config[LEARNING_RATE] = version + 1, self._rates(version + 1)
-        self._content[ARRAYS] = self._record
-        ids = self.grid.push_messages([Message(self._content, node, "train", group_id=str(version + 1)) for node in nodes])
+        put(self._config, ROUND, version + 1)
+        put(self._config, LEARNING_RATE, self._rates(version + 1))
+        put(self._content, ARRAYS, self._record)
+        ids = self.grid.push_messages(instructions(self._content, nodes, "train", group_id=str(version + 1)))
         self._sent |= {message_id: Letter(node, version, record=self._record) for message_id, node in zip(ids, nodes, strict=True)}
 
     def first(self, timeout: float | None) -> Letter | None:

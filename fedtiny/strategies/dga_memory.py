@@ -14,13 +14,13 @@ everything that anybody trains, the others the client's own elements):
 Where the sums are of updates (see dga.py), `sum`, `gradient` and `own-t` hold updates u instead of gradients, and the rate is 1.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, RecordDict
 
-from fedtiny.federation.flower_internals import unread_config, value_in
+from fedtiny.federation.flower_internals import entries, put, unread_config, value_in
 from fedtiny.federation.records import Vector
 
 _STATE: Final = "dga"
@@ -30,7 +30,7 @@ _VECTORS: Final = ("weights", "sum", "gradient", "optimizer")
 
 @dataclass
 class Memory:
-    """It, while the client works on one message."""
+    """It, while the client works on one message. Its vectors are replaced and never written to: they may be those that were kept."""
 
     weights: Vector | None = None
     sum: Vector | None = None
@@ -46,8 +46,8 @@ class Memory:
 
 
 def read(state: RecordDict) -> Memory:
-    """What the client kept, to be changed at will; what it begins with where that is nothing."""
-    record = state.get(_STATE)
+    """What the client kept, to be changed at will but for the elements of vectors; what it begins with where that is nothing."""
+    record = entries(state).get(_STATE)
     if not isinstance(record, ConfigRecord):
         return Memory()
     kept = value_in(record)
@@ -55,8 +55,10 @@ def read(state: RecordDict) -> Memory:
 
 
 def _own(memory: Memory) -> Memory:
-    # sums and gradients are replaced and never written to, and weights are
-    return replace(memory, weights=None if memory.weights is None else memory.weights.copy(), own=dict(memory.own))
+    own = Memory()
+    own.__dict__.update(memory.__dict__)
+    own.own = dict(memory.own)
+    return own
 
 
 def _decoded(record: ConfigRecord) -> Memory:
@@ -85,7 +87,7 @@ def write(state: RecordDict, memory: Memory) -> None:
         # a row of a matrix would keep those of all clients
         if vector is not None and vector.base is not None:
             setattr(memory, name, vector.copy())
-    state[_STATE] = unread_config(memory, _encoded)
+    put(state, _STATE, unread_config(memory, _encoded))
 
 
 def _encoded(memory: Memory) -> dict[str, str | int | float | bytes]:

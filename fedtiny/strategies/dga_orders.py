@@ -4,7 +4,7 @@ These are the server's decisions without its vectors: the same whether a message
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 Piece = Literal["before", "after", "whole"]
@@ -62,6 +62,10 @@ class Order:
     """The last round whose average is in the sum or the model it carries."""
     awaits_average: bool = False
     """An average that belongs to the last step of this message comes with a later one."""
+
+
+TOLD: Final = tuple(field.name for field in fields(Order) if field.name != "node")
+"""What an order says, to whomever it goes: orders that are equal in these are one message for many."""
 
 
 @dataclass(slots=True)

@@ -2,8 +2,11 @@
 
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import cast
 
 import numpy as np
@@ -11,12 +14,13 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedtiny.federation.client_work import EVERYTHING, ClientReply, Elements, read_reply
+from fedtiny.federation.flower_internals import instructions
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, PARTITION_ID, ROUND, Vector, array_record
 from fedtiny.strategies.base import no_replies
 from fedtiny.strategies.collect import now, wait_for_watching
 from fedtiny.strategies.coverage import coverage, own_part
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, PIECE, STARTS
-from fedtiny.strategies.dga_orders import KEPT_AVERAGES, Order, Orders
+from fedtiny.strategies.dga_orders import KEPT_AVERAGES, TOLD, Order, Orders
 from fedtiny.strategies.dga_rules import Rules
 from fedtiny.strategies.round_rates import LEARNING_RATE, SUMS_UPDATES
 from fedtiny.strategies.round_trips import Reply
@@ -85,8 +89,8 @@ class DGAServer:
         self._total = np.zeros_like(start, dtype=np.float64)
         self._averages: dict[int, Vector] = {}
         self._orders = Orders(rules.schedule, num_rounds, self._sampled)
-        self._clients: dict[int, _Client] = {}
-        self._rounds: dict[int, _Round] = {}
+        self._clients: defaultdict[int, _Client] = defaultdict(_Client)
+        self._rounds: defaultdict[int, _Round] = defaultdict(_Round)
         self._behind: dict[str, _Awaited] = {}
         self._collected_at = now(grid)
 
@@ -120,12 +124,11 @@ class DGAServer:
 
     def _messages(self, orders: list[Order]) -> Iterator[Message]:
         # what says the same to all is made once, and weighed once by a grid
-        contents: dict[Order, RecordDict] = {}
-        for order in orders:
-            told = replace(order, node=0)
-            if told not in contents:
-                contents[told] = self._content(told)
-            yield Message(contents[told], order.node, "train", group_id=str(order.round))
+        contents: dict[tuple[object, ...], RecordDict] = {}
+        for told, alike in groupby(orders, attrgetter(*TOLD)):
+            same = list(alike)
+            content = contents[told] = contents.get(told) or self._content(same[0])
+            yield from instructions(content, [order.node for order in same], "train", group_id=str(same[0].round))
 
     def _content(self, order: Order) -> RecordDict:
         rules, number = self.rules, order.round
@@ -154,13 +157,12 @@ class DGAServer:
         ids = self.grid.push_messages(list(self._messages(orders)))
         pushed = now(self.grid)
         for message_id, order in zip(ids, orders, strict=True):
-            self._clients.setdefault(order.node, _Client())
             if self.rules.chooser is not None:
                 self.rules.chooser.trips.pushed(order.node, order.round, order.piece, order.steps, pushed)
             if order.piece == "before":
                 self._behind[message_id] = _Awaited(order.round, order.node, carries_sum=False)
             else:
-                current = self._rounds.setdefault(order.round, _Round())
+                current = self._rounds[order.round]
                 current.ids[message_id], current.pushed = order.node, pushed
 
     # --- collecting ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from flwr.serverapp.strategy import Strategy as FlowerStrategy
 from fedtiny.errors import SimulationError
 from fedtiny.federation.client_work import Client, ClientHalf, ClientReply, asked_steps, config_of, record_steps, steps_done
 from fedtiny.federation.foresight import Course, Foresight
-from fedtiny.federation.records import ARRAYS, NUM_EXAMPLES, PARTITION_ID, TRAIN_LOSS, UNIFORM_WEIGHT, Vector, values_of
+from fedtiny.federation.records import ARRAYS, LOCAL_STEPS, NUM_EXAMPLES, PARTITION_ID, TRAIN_LOSS, UNIFORM_WEIGHT, Vector, values_of
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
 from fedtiny.strategies.collect import wait_for_nodes
 from fedtiny.strategies.flower_loop import run_flower
@@ -115,7 +115,8 @@ def foreseen(asked: int, course: Course) -> Foresight:
 
 def train_from_global(content: RecordDict, state: RecordDict, client: Client) -> ClientHalf:
     """A client's answer: trains from the received weights with the local optimizer and returns its own elements of the new ones."""
-    done, asked, config = steps_done(state), asked_steps(content), config_of(content)
+    done, config = steps_done(state), config_of(content)
+    asked = cast(int, config[LOCAL_STEPS])
     steps, scale = client.pace.through(asked), client.pace.scale(asked)
     received = values_of(cast(ArrayRecord, content[ARRAYS]))
     rate = cast(float | None, config.get(LEARNING_RATE))
