@@ -10,7 +10,8 @@ A transfer of b bytes occupies a link for ``b / bandwidth`` seconds and arrives 
 not occupy the link. Messages of one device arrive in the order in which they were sent, whatever the jitter, and the
 messages of one burst share one latency draw. A lost message has occupied its link and is sent again one round trip later.
 A device that drops out of a round (dropout.py) gets its message and does nothing with it. Work takes longer on a processor that is
-hot (heat.py); waiting for storage is an activity of its own, after the work.
+hot (heat.py); waiting for storage is an activity of its own, after the work. What becomes of all that when a device leaves is
+interruption.py.
 What happens to a message on its way through it is journey.py.
 """
 
@@ -28,6 +29,7 @@ from fedtiny.simulation.dropout import drops_out
 from fedtiny.simulation.heat import Heat
 from fedtiny.simulation.journey import SENT, Journey
 from fedtiny.simulation.link import Link, Turns
+from fedtiny.simulation.presence import Presence
 from fedtiny.simulation.trace import Trace
 from fedtiny.simulation.work import Execution, Work
 
@@ -39,13 +41,16 @@ _ROUNDING: Final = 1e-9
 class SimulatedDevice:
     """One device that receives work, does it and replies, in virtual time."""
 
-    __slots__ = ("agenda", "downlink", "drops_out", "heat", "looks_since", "processor", "session", "trace", "traits", "uplink")
+    __slots__ = ("agenda", "downlink", "drops_out", "heat", "looks_since", "presence", "processor", "session", "trace", "traits", "uplink")
 
-    def __init__(self, environment: simpy.Environment, traits: Traits, streams: Streams, trace: Trace) -> None:
-        self.traits, self.trace = traits, trace
-        agenda = self.agenda = agenda_of(environment)
-        self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink")
-        self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink")
+    def __init__(
+        self, environment: simpy.Environment, traits: Traits, streams: Streams, trace: Trace, presence: Presence | None = None
+    ) -> None:
+        self.traits, self.trace, self.presence = traits, trace, presence
+        agenda, leaves = agenda_of(environment), presence is not None
+        self.agenda = agenda
+        self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink", interruptible=leaves)
+        self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink", interruptible=leaves)
         self.processor = Turns(agenda)
         throttling = traits.device.throttling
         self.heat = None if throttling is None else Heat(throttling)
@@ -63,6 +68,11 @@ class SimulatedDevice:
     def takes(self, seconds: float) -> float:
         """Seconds that work takes which begins now and would take `seconds` on a cool processor."""
         return seconds if self.heat is None else self.heat.takes(self.agenda.environment.now, seconds)
+
+    def left(self, seconds: float, passed: float) -> float:
+        """Seconds that are left on a cool processor of work that would take `seconds` there, began when `takes` was last asked, and stops
+        now, `passed` seconds later."""
+        return seconds - passed if self.heat is None else self.heat.stop(self.agenda.environment.now)
 
     def next_look(self, pushed: float) -> float:
         """When it notices a message that was pushed at this time, where it does nothing else (s)."""

@@ -6,38 +6,17 @@ that everything happens in the order in which processes and resources would do i
 against a device written so.
 """
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import simpy
 
-from fedtiny.fleet.fleet import Traits
-from fedtiny.simulation.agenda import Agenda, Stage
-from fedtiny.simulation.link import Link, Turns
-from fedtiny.simulation.trace import DONE, DOWNLOAD, DROPPED, FAILED, KIND_CODES, LATE, LOST, PAGING, START_UP, UPLOAD, Trace
+from fedtiny.simulation.agenda import Stage
+from fedtiny.simulation.interruption import Owner, Transferring, Working
+from fedtiny.simulation.presence import Presence
+from fedtiny.simulation.trace import ABORTED, DONE, DOWNLOAD, DROPPED, FAILED, KIND_CODES, LATE, LOST, PAGING, START_UP, UPLOAD
 from fedtiny.simulation.work import Execution, Work
 
 _NOTHING: Final = Execution(0.0, 0.0, 0, 0)
-
-
-class Owner(Protocol):
-    """A device, as the messages on their way through it know it."""
-
-    agenda: Agenda
-    traits: Traits
-    trace: Trace
-    downlink: Link
-    uplink: Link
-    processor: Turns
-    session: Turns | None
-    looks_since: float
-    drops_out: Callable[[int, int], bool] | None
-
-    def takes(self, seconds: float) -> float:
-        """Seconds that work takes which begins now and would take `seconds` on a cool processor."""
-
-    def next_look(self, pushed: float) -> float:
-        """When it notices a message that was pushed at this time, where it does nothing else (s)."""
 
 
 class Journey(simpy.Event):
@@ -58,6 +37,8 @@ class Journey(simpy.Event):
         self.execution = _NOTHING
         self.pushed = self.env.now
         self.row = -1
+        self.transferring: Transferring | None = None
+        """The transfer of a device that can leave."""
 
     def sent(self) -> None:
         """The server has pushed the message."""
@@ -81,13 +62,19 @@ class Journey(simpy.Event):
 
     def transfer(self) -> None:
         """The link begins with it."""
-        device, size = self.device, self.size
+        device, size, presence = self.device, self.size, self.device.presence
+        if presence is not None:
+            self.transferring = Transferring(self, presence, _TRANSFERRED)
+            self.transferring.begin()
+            return
         end = self.link.carry(self, size, _TRANSFERRED)
         self.row = device.trace.begin(device.traits.number, self.work.round, self.kind, self.env.now, end, size, self.payload)
 
     def transferred(self) -> None:
         """The link has finished with it."""
         link, trace = self.link, self.device.trace
+        if self.transferring is not None:
+            self.transferring.end()
         link.turns.give_back()
         if link.loses():
             trace.finish(self.row, LOST)
@@ -104,6 +91,9 @@ class Journey(simpy.Event):
     def arrive(self) -> None:
         """It is there: the device turns to the message, or the server is handed the reply."""
         device = self.device
+        if self.kind == DOWNLOAD and device.presence is not None and not device.presence.here:
+            self._comes_to_nobody(device.presence)
+            return
         device.trace.arrive(self.row, self.env.now)
         self.link.passed(self.ticket)
         if self.kind == DOWNLOAD:
@@ -112,6 +102,14 @@ class Journey(simpy.Event):
             if not self.work.deliver():
                 device.trace.conclude(self.row, LATE)
             self._end()
+
+    def _comes_to_nobody(self, presence: Presence) -> None:
+        if presence.on_leave.fails:
+            self.device.trace.conclude(self.row, ABORTED)
+            self.link.passed(self.ticket)
+            self.give_up()
+        else:
+            presence.after_return(self, _COME_IN)
 
     def _received(self, device: Owner) -> None:
         if device.drops_out is not None and device.drops_out(self.work.round, self.work.attempt):
@@ -123,7 +121,10 @@ class Journey(simpy.Event):
 
     def compute(self) -> None:
         """The processor turns to the message."""
-        device, work = self.device, self.work
+        device, work, presence = self.device, self.work, self.device.presence
+        if presence is not None and not presence.here:
+            self._nobody_computes(presence)
+            return
         execution = work.begin()
         if execution is None:
             device.processor.give_back()
@@ -133,11 +134,27 @@ class Journey(simpy.Event):
         self.size, self.payload, self.execution = execution.reply_bytes, execution.reply_payload_bytes, execution
         start_up = device.traits.device.start_up
         if start_up:
-            now, start_up = self.env.now, device.takes(start_up)
-            self.row = device.trace.begin(device.traits.number, work.round, START_UP, now, now + start_up)
-            self.agenda.after(start_up, self, _STARTED)
+            self._occupy(START_UP, start_up, 0.0, _STARTED)
         else:
             self.work_on()
+
+    def _nobody_computes(self, presence: Presence) -> None:
+        if presence.on_leave.fails:
+            self.device.processor.give_back()
+            self.device.trace.conclude(self.row, ABORTED)
+            self.give_up()
+        else:
+            presence.after_return(self, _COMPUTE)
+
+    def _occupy(self, kind: int, seconds: float, amount: float, done: Stage, *, hot: bool = True) -> None:
+        """The processor works for so many seconds, longer if it is hot, and goes on with `done`."""
+        device, now = self.device, self.env.now
+        if device.presence is not None:
+            Working(self, device.presence, kind, seconds, amount, done, hot=hot).begin()
+            return
+        taken = device.takes(seconds) if hot else seconds
+        self.row = device.trace.begin(device.traits.number, self.work.round, kind, now, now + taken, amount)
+        self.agenda.after(taken, self, done)
 
     def started(self) -> None:
         """The program that does the work is running."""
@@ -146,23 +163,19 @@ class Journey(simpy.Event):
 
     def work_on(self) -> None:
         """The work begins, if there is any."""
-        device, execution = self.device, self.execution
-        seconds, macs = execution.seconds, execution.macs
-        if seconds > 0 or macs > 0:
-            start, kind, seconds = self.env.now, KIND_CODES[execution.kind], device.takes(seconds)
-            self.row = device.trace.begin(device.traits.number, self.work.round, kind, start, start + seconds, macs)
-            self.agenda.after(seconds, self, _FAILED if execution.failed else _COMPUTED)
+        execution = self.execution
+        if execution.seconds > 0 or execution.macs > 0:
+            kind = KIND_CODES[execution.kind]
+            self._occupy(kind, execution.seconds, execution.macs, _FAILED if execution.failed else _COMPUTED)
         else:
             self._reply()
 
     def computed(self) -> None:
         """The work is done, but for what it waits for storage."""
-        device, paging = self.device, self.execution.paging
-        device.trace.finish(self.row, DONE)
+        paging = self.execution.paging
+        self.device.trace.finish(self.row, DONE)
         if paging:
-            now = self.env.now
-            self.row = device.trace.begin(device.traits.number, self.work.round, PAGING, now, now + paging)
-            self.agenda.after(paging, self, _PAGED)
+            self._occupy(PAGING, paging, 0.0, _PAGED, hot=False)
         else:
             self._reply()
 
@@ -184,6 +197,13 @@ class Journey(simpy.Event):
         self.latency = self.link.draw_latency()
         self.leave()
 
+    def give_up(self) -> None:
+        """The device has left, and the message comes to nothing."""
+        device, presence = self.device, self.device.presence
+        device.trace.left.append((device.traits.number, self.work.round, self.env.now))
+        self.work.lose(presence.on_leave.noticed_after if presence is not None else 0.0)
+        self._end()
+
     def _end(self) -> None:
         device = self.device
         if device.session is not None:
@@ -197,6 +217,7 @@ _LEAVE: Final[Stage] = (Journey.leave,)
 _TRANSFER: Final[Stage] = (Journey.transfer,)
 _TRANSFERRED: Final[Stage] = (Journey.transferred,)
 _ARRIVE: Final[Stage] = (Journey.come,)
+_COME_IN: Final[Stage] = (Journey.arrive,)
 _COMPUTE: Final[Stage] = (Journey.compute,)
 _STARTED: Final[Stage] = (Journey.started,)
 _COMPUTED: Final[Stage] = (Journey.computed,)

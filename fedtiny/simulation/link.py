@@ -159,11 +159,30 @@ class Link:
         else:
             self._agenda.apart(self._let_pass)
 
+    def withdraw(self, ticket: int) -> None:
+        """The message will never arrive: those behind it do not wait for it."""
+        withdrawn = _Withdrawn(self, ticket)
+        if not self.overtakes(ticket, withdrawn):
+            withdrawn.arrive()
+
     def _let_pass(self, _: simpy.Event) -> None:
         self._passed += 1
         journey = self._waiting.pop(self._passed, None) if self._waiting else None
         if journey is not None:
             journey.arrive()
+
+
+class _Withdrawn:
+    """What is in the place of a message that will never arrive."""
+
+    __slots__ = ("_link", "_ticket")
+
+    def __init__(self, link: Link, ticket: int) -> None:
+        self._link, self._ticket = link, ticket
+
+    def arrive(self) -> None:
+        """It would be its turn."""
+        self._link.passed(self._ticket)
 
 
 _PASS_ON: Final[Stage] = (Turns.pass_on,)

@@ -37,3 +37,6 @@ class Work(Protocol):
 
     def abandon(self) -> None:
         """The device has dropped out: there will be no reply."""
+
+    def lose(self, after: float) -> None:
+        """The device has left and there will be no reply, which the server is told after so many seconds."""
