@@ -61,7 +61,8 @@ def main() -> None:
         num_supernodes=workload.population,
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-            "init_args": {"log_to_driver": False, "include_dashboard": False},
+            # a cluster of its own: left out, Ray joins one that happens to run on this machine, of whatever version, and waits for ever
+            "init_args": {"address": "local", "log_to_driver": False, "include_dashboard": False},
         },
     )
 

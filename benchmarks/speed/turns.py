@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_SECONDS_TO_BE_READY = 300.0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -28,8 +30,13 @@ class Runner:
         )
 
     def wait_until_ready(self) -> None:
-        """Returns when it has warmed up."""
-        self._read("ready")
+        """Returns when it has warmed up. Raises RunnerError where that takes more than five minutes."""
+        alarm = threading.Timer(_SECONDS_TO_BE_READY, self._process.kill)
+        alarm.start()
+        try:
+            self._read("ready")
+        finally:
+            alarm.cancel()
 
     def block(self) -> None:
         """Times one block of rounds."""
@@ -58,7 +65,7 @@ class Runner:
                 return facts[key]
             self.facts.update(facts)
         self._errors.seek(0)
-        raise RunnerError(f"{self.name} ended early:\n{self._errors.read()[-2000:]}")
+        raise RunnerError(f"{self.name} ended early, or was not ready after {_SECONDS_TO_BE_READY:.0f} s:\n{self._errors.read()[-2000:]}")
 
     def _next(self) -> dict[str, Any] | None:
         """The next JSON line; whatever else a framework prints is skipped."""
