@@ -13,85 +13,26 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import simpy
 
 from fedtiny.errors import SimulationError
 from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
+from fedtiny.simulation.agenda import agenda_of
 from fedtiny.simulation.attendance import Attendance
-from fedtiny.simulation.device import Execution, SimulatedDevice
+from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.dropout import Attempts
+from fedtiny.simulation.errand import Effort, Errand, Instruction
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
+
+__all__ = ["Effort", "Errand", "Exchange", "Instruction", "Participation", "TimeIsUp"]
 
 
 class TimeIsUp(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
     """The virtual time that a scenario allows is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """What the timing of a message depends on."""
-
-    round: int
-    piece: str
-    """What kind of work it asks for, in the strategy's own words."""
-    steps: int
-    """Gradients that it asks for."""
-    starts: bool
-    """Whether it brings a model to start from."""
-    bytes: int
-    payload_bytes: int
-
-
-class Effort(Protocol):
-    """What a device will do with an instruction."""
-
-    def __call__(self, number: int, instruction: Instruction) -> tuple[Execution, bool]:
-        """What it takes, and whether the reply carries arrays; called when the processor turns to it, in the device's order."""
-
-
-class Errand:
-    """One message on its way through a device and back."""
-
-    __slots__ = (
-        "_exchange",
-        "arrived",
-        "arrived_at",
-        "attempt",
-        "awaited",
-        "bytes",
-        "carries_arrays",
-        "expired",
-        "instruction",
-        "number",
-        "payload_bytes",
-        "round",
-    )
-
-    def __init__(self, exchange: "Exchange", number: int, instruction: Instruction) -> None:
-        self._exchange, self.number, self.instruction = exchange, number, instruction
-        self.round, self.bytes, self.payload_bytes = instruction.round, instruction.bytes, instruction.payload_bytes
-        self.attempt, self.arrived_at = 0, math.nan
-        self.arrived = self.awaited = self.expired = self.carries_arrays = False
-
-    def begin(self) -> Execution | None:
-        """The processor's turn: what the work takes, or None if its lifetime is over."""
-        if self.expired:
-            self._exchange.ended(self.number)
-            return None
-        execution, self.carries_arrays = self._exchange.effort(self.number, self.instruction)
-        return execution
-
-    def deliver(self) -> bool:
-        """The reply is there; whether it came in time for its round."""
-        self._exchange.ended(self.number)
-        return not self.expired and self._exchange.arrive(self)
-
-    def abandon(self) -> None:
-        """The device has dropped out: there will be no reply."""
-        self._exchange.ended(self.number)
 
 
 @dataclass(frozen=True)
@@ -106,7 +47,8 @@ class Exchange:
     """Sends instructions to devices and waits for their replies, in virtual time.
 
     `traits(number)` is the device with this running number, `lifetime` (s) how long a message and its reply are valid,
-    `horizon` (s) ends the run by raising TimeIsUp, and `most_staleness` is as in attendance.py.
+    `horizon` (s) ends the run by raising TimeIsUp, `most_staleness` is as in attendance.py, and `roll` says who is there when (left out:
+    all are, always).
     """
 
     def __init__(
@@ -119,8 +61,9 @@ class Exchange:
         lifetime: float = math.inf,
         horizon: float = math.inf,
         most_staleness: float | None = None,
+        roll: RollCall | None = None,
     ) -> None:
-        self.effort, self.trace = effort, trace
+        self.effort, self.trace, self._roll = effort, trace, roll
         self.trace.in_rounds = most_staleness is None
         self.environment = simpy.Environment()
         self.last_arrival: int | None = None
@@ -158,7 +101,8 @@ class Exchange:
             at_work[number] = at_work.get(number, 0) + len(burst)
             device = devices.get(number)
             if device is None:
-                device = devices[number] = SimulatedDevice(self.environment, self._traits(number), self._streams, self.trace)
+                presence = None if self._roll is None else self._roll.presence(number, agenda_of(self.environment))
+                device = devices[number] = SimulatedDevice(self.environment, self._traits(number), self._streams, self.trace, presence)
             if device.drops_out is not None:
                 for errand in burst:
                     errand.attempt = self._attempts.count(number, errand.round, errand.instruction.piece)
@@ -200,6 +144,15 @@ class Exchange:
         self._hand_over(errand)
         return errand
 
+    def sleep(self, seconds: float) -> None:
+        """Lets virtual time pass."""
+        until = self.now + seconds
+        while self.now < until:
+            # a reply that nobody waits for would end a wait
+            self._missing = 1
+            self._run_until(until)
+        self._missing = 0
+
     def close_round(self, number: int) -> Participation:
         """Who took part in a round, as of now; the round is then forgotten."""
         self._attempts.forget(number)
@@ -238,6 +191,13 @@ class Exchange:
         self.trace.asked.append((errand.number, number, self.now))
         if math.isfinite(self._lifetime):
             self.environment.timeout(self._lifetime).callbacks.append(lambda _: self._expire(errand))
+
+    def lose(self, errand: Errand, after: float) -> None:
+        """The server is told after so many seconds (s) that there will be no reply, unless the message's lifetime ends before."""
+        if after:
+            self.environment.timeout(after).callbacks.append(lambda _: self._expire(errand))
+        else:
+            self._expire(errand)
 
     def _expire(self, errand: Errand) -> None:
         if not errand.arrived:

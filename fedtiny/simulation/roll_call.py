@@ -1,0 +1,199 @@
+"""The roll call: which devices of a fleet are there at a moment, as far as the server knows.
+
+The server of a real federation learns of a device that comes at once, and of one that has left only some time later (Flower 1.41: a
+SuperNode sends a heartbeat every 21 to 27 s and counts as online for 60 s after each, so until 33 to 60 s after it left; measured with
+a SuperNode that was killed: 47.7 s). So a device is on the roll while it is online, and for `noticed_after` longer.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedtiny.fleet.availability import AnyAvailability, Leaving
+from fedtiny.fleet.timetable import Spans, Timetable
+from fedtiny.randomness import Streams
+from fedtiny.simulation.agenda import Agenda
+from fedtiny.simulation.presence import OnLeave, Place, Presence
+
+LOOKS_EVERY: Final = 1.0
+"""How often a server looks whether enough devices are there (s), as Flower's `sample_nodes` does."""
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Group(Protocol):
+    """Devices that come and leave alike."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    @property
+    def availability(self) -> AnyAvailability:
+        """When they do."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The devices of one group that come and leave."""
+
+    first: int
+    count: int
+    timetable: Timetable
+    on_leave: OnLeave
+    spans: Spans
+
+
+class RollCall:
+    """The devices that take part (`enrolled`, ascending) and when they are there; moments only move on.
+
+    `absent` holds those that are away for another reason than their availability.
+    """
+
+    def __init__(self, groups: Sequence[Group], streams: Streams, enrolled: Sequence[int]) -> None:
+        self.enrolled = enrolled
+        self.absent: set[int] = set()
+        self._parts = list(_parts(groups, streams))
+        self._devices = sum(group.count for group in groups)
+        self._known: tuple[float, Sequence[int]] | None = None
+
+    def presence(self, number: int, agenda: Agenda) -> Presence | None:
+        """The presence of a device; None for one that never leaves."""
+        part = self._part(number)
+        return None if part is None else Presence(agenda, Place(part.spans, number - part.first), part.on_leave)
+
+    def present(self, now: float) -> Sequence[int]:
+        """The running numbers of those on the roll at a moment (s), ascending."""
+        if not self._parts and not self.absent:
+            return self.enrolled
+        if self._known is None or self._known[0] != now or self.absent:
+            self._known = (now, self._numbers(now))
+        return self._known[1]
+
+    def is_present(self, number: int, now: float) -> bool:
+        """Whether a device is on the roll at a moment (s)."""
+        part = self._part(number)
+        if part is None or number in self.absent:
+            return number not in self.absent
+        place = np.array([number - part.first])
+        part.spans.move(place, now)
+        return bool(_listed(part, place, now)[0])
+
+    def next_arrival(self, now: float) -> float:
+        """When the next of those that are not there comes (s); infinity where nobody will."""
+        wanted = np.fromiter(self.enrolled, np.int64, len(self.enrolled))
+        found = math.inf
+        for part in self._parts:
+            own = wanted[(wanted >= part.first) & (wanted < part.first + part.count)] - part.first
+            part.spans.move(own, now)
+            away = own[~part.spans.online[own]]
+            found = min(found, float(part.spans.until[away].min(initial=math.inf)))
+        return found
+
+    def gather(self, wanted: int, now: Callable[[], float], sleep: Callable[[float], None]) -> Sequence[int]:
+        """Those on the roll when there are so many, looking every second until then; all where nobody else will come."""
+        began = now()
+        while len(found := self.present(now())) < wanted:
+            arrival = self.next_arrival(now())
+            if math.isinf(arrival):
+                return found
+            looks = max(1.0, math.ceil((arrival - began) / LOOKS_EVERY))
+            left = began + looks * LOOKS_EVERY - now()
+            # less than the clock can show would not let time pass
+            sleep(left if now() + left > now() else LOOKS_EVERY)
+        return found
+
+    def away(self, devices: Integers, end: float) -> tuple[Integers, Floats, Floats]:
+        """When these devices (ascending) are not online, from 0 to `end` (s): by device and then by time, the device, from when and until
+        when, each (times,)."""
+        owners, since, until = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)]
+        for part in self._parts:
+            own = devices[(devices >= part.first) & (devices < part.first + part.count)]
+            for numbers, start, finish in _gaps(Spans(part.timetable, own - part.first), own, end):
+                owners.append(numbers)
+                since.append(start)
+                until.append(finish)
+        device, start, finish = np.concatenate(owners), np.concatenate(since), np.minimum(np.concatenate(until), end)
+        order = np.lexsort((start, device))
+        return device[order], start[order], finish[order]
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _part(self, number: int) -> _Part | None:
+        place = bisect_right(self._parts, number, key=lambda part: part.first) - 1
+        if place < 0 or number >= self._parts[place].first + self._parts[place].count:
+            return None
+        return self._parts[place]
+
+    def _numbers(self, now: float) -> "Numbers":
+        there = np.ones(self._devices, bool)
+        for part in self._parts:
+            places = np.arange(part.count)
+            part.spans.move(places, now)
+            there[part.first : part.first + part.count] = _listed(part, places, now)
+        there[sorted(self.absent)] = False
+        wanted = np.fromiter(self.enrolled, np.int64, len(self.enrolled))
+        return Numbers(wanted[there[wanted]])
+
+
+class Numbers(Sequence[int]):
+    """Whole numbers of an array, one at a time."""
+
+    def __init__(self, values: Integers) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[int]: ...
+
+    def __getitem__(self, place: int | slice) -> int | list[int]:
+        """The number at this place; of a slice, a list."""
+        return self._values[place].tolist() if isinstance(place, slice) else int(self._values[place])
+
+    def __iter__(self) -> Iterator[int]:
+        """All of them."""
+        return iter(self._values.tolist())
+
+
+def _parts(groups: Sequence[Group], streams: Streams) -> Iterator[_Part]:
+    first = 0
+    for position, group in enumerate(groups):
+        if isinstance(group.availability, Leaving):
+            timetable = group.availability.timetable(streams, position, group.count)
+            spans = Spans(timetable, np.arange(group.count, dtype=np.int64))
+            yield _Part(first, group.count, timetable, _on_leave(group.availability), spans)
+        first += group.count
+
+
+def _on_leave(leaving: Leaving) -> OnLeave:
+    return OnLeave(leaving.on_leave == "fail", leaving.resume_transfers, leaving.noticed_after)
+
+
+def _listed(part: _Part, places: Integers, now: float) -> NDArray[np.bool_]:
+    """Whether those at these places, who have moved to now, are on the roll."""
+    spans, lag = part.spans, part.on_leave.noticed_after
+    if not lag:
+        return spans.online[places]
+    since = spans.since[places]
+    return np.asarray(spans.online[places] | ((since > 0.0) & (now - since < lag)))
+
+
+def _gaps(spans: Spans, numbers: Integers, end: float) -> Iterator[tuple[Integers, Floats, Floats]]:
+    """The device, the start and the end of each offline span that begins before `end` (s)."""
+    places = np.arange(len(numbers))
+    while len(places):
+        away = places[~spans.online[places]]
+        yield numbers[away], spans.since[away], spans.until[away].copy()
+        places = places[spans.until[places] < end]
+        spans.step(places)
