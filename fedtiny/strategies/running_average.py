@@ -28,7 +28,7 @@ from fedtiny.strategies.base import Parts
 from fedtiny.strategies.coverage import own_part, require_whole
 
 _log = logging.getLogger("flwr")
-_STRETCH: Final = 16_384
+_STRETCH: Final = 65_536
 
 
 class RunningSum:

@@ -35,20 +35,39 @@ class Batches:
         """Indices (batch,) of batch `step`, counted from 1; one batch that is all the data is taken in order."""
         if self.per_epoch == 1:
             return self.indices
-        epoch, position = divmod(step - 1, self.per_epoch)
-        order = _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
-        chosen: np.ndarray = self.indices[order[position * self.batch_size : (position + 1) * self.batch_size]]
+        chosen: np.ndarray = self.indices[self.places(step)]
         return chosen
+
+    def several(self, first: int, count: int) -> list[np.ndarray]:
+        """Batches `first` .. `first + count - 1`, each as `batch` gives it."""
+        block = self.block(first, count)
+        return [self.batch(step) for step in range(first, first + count)] if block is None else list(block)
 
     def block(self, first: int, count: int) -> np.ndarray | None:
         """Batches `first` .. `first + count - 1` at once, indices (count, batch); None unless they are whole batches of one epoch."""
+        places = self.places_of_block(first, count)
+        if places is None:
+            return None
+        chosen: np.ndarray = self.indices[places]
+        return chosen
+
+    def places(self, step: int) -> np.ndarray:
+        """Where the examples of batch `step` stand among the client's own, (batch,)."""
+        if self.per_epoch == 1:
+            return np.arange(len(self.indices))
+        epoch, position = divmod(step - 1, self.per_epoch)
+        return self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def places_of_block(self, first: int, count: int) -> np.ndarray | None:
+        """As `block`, but where the examples stand among the client's own."""
         epoch, position = divmod(first - 1, self.per_epoch)
         start, end = position * self.batch_size, (position + count) * self.batch_size
         if self.per_epoch == 1 or end > len(self.indices):
             return None
-        order = _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
-        chosen: np.ndarray = self.indices[order[start:end]].reshape(count, self.batch_size)
-        return chosen
+        return self._order(epoch)[start:end].reshape(count, self.batch_size)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return _epoch_order(self.streams, (*self.path, "batches", epoch), len(self.indices))
 
 
 @lru_cache(maxsize=4096)

@@ -13,8 +13,9 @@ fleet's vector, or batches of more than twice the size. Smaller batches are fill
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from fedtiny.errors import FedTinyError
 from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 from fedtiny.training.client_layers import ClientConvolution, ClientLinear, client_layer
+from fedtiny.training.cohort_head import HeadDescent, descends
 from fedtiny.training.cohort_lanes import Lane, LaneBatches
 from fedtiny.training.cohort_rules import can_be_vectorised
 from fedtiny.training.cohort_updates import CohortUpdates
@@ -79,6 +81,8 @@ class CohortTrainer:
 
     def _train_together(self, lanes: Sequence[Lane]) -> list[LocalResult]:
         work, part = lanes[0].work, lanes[0].learner.part
+        if self.head is not None and descends(lanes[0]):
+            return self._train_head(lanes, self.head)
         matrix = _stacked([lane.work.weights for lane in lanes], self.flat.weights)
         gradients = torch.zeros_like(matrix)
         own = None if part is None else torch.from_numpy(part.positions).to(matrix.device)
@@ -90,7 +94,7 @@ class CohortTrainer:
         updates = CohortUpdates(lanes, matrix, gradients, own) if work.sums_updates else None
         step_once = step_once if updates is None else updates.step
         last, losses = None, torch.zeros(work.steps, len(lanes), dtype=torch.float64)
-        flows = batches.all_inputs() if self.features is None else self.features.of(lanes, batches.chosen)
+        flows = self._flows(batches)
         for step, flow in enumerate(flows):
             joined.spread(self.values)
             losses[step] = self._backward(flow, batches, step, joined)
@@ -105,14 +109,36 @@ class CohortTrainer:
         self.values.clear()
         return _results(lanes, matrix, losses, total, last) if updates is None else updates.results(matrix, losses, last)
 
+    def _train_head(self, lanes: Sequence[Lane], head: ClientLinear) -> list[LocalResult]:
+        """The same in closed form: nothing but the last linear layer trains, and every step is plain descent."""
+        batches = LaneBatches(lanes, self.flat.weights)
+        watched = any(lane.learner.observer is not None for lane in lanes)
+        descent = HeadDescent(lanes, tuple(head.layer.weight.shape), self.flat.weights)
+        return descent.train(map(self._before_head, self._flows(batches)), batches, partial(_observe, lanes) if watched else None)
+
+    @torch.no_grad()
+    def _before_head(self, flow: Tensor) -> Tensor:
+        """What the last layer is given, (clients, batch, in), of inputs or features (clients, batch, ...)."""
+        if len(self.rest) == 1:
+            return flow
+        clients, flow = len(flow), flow.flatten(0, 1)
+        for stage in self.rest[:-1]:
+            flow = stage(flow)
+        return flow.view(clients, -1, *flow.shape[1:])
+
+    def _flows(self, batches: LaneBatches) -> Iterator[Tensor]:
+        """For one step after the other, the batches' inputs, or what the trunk makes of them, (clients, batch, ...)."""
+        return batches.all_inputs() if self.features is None else self.features.of(batches.lanes, batches.places)
+
     def _backward(self, flow: Tensor, batches: LaneBatches, step: int, joined: "_Joined") -> Tensor:
         """Puts the gradients of the step's batches, from their inputs or features, into the matrix and returns the mean loss of each
         client, (clients,)."""
         if self.head is not None and len(joined.leaves) == len(self.values):
             return self._head_alone(flow, batches, step, joined, self.head)
+        flow = flow.flatten(0, 1)
         for stage in self.rest:
             flow = stage(flow)
-        losses, of_flow = loss_and_gradient(flow, batches.targets(step), batches.shares(step))
+        losses, of_flow = loss_and_gradient(flow, batches.targets[step], batches.shares[step])
         # a gradient that is given to autograd.grad makes torch import sympy, most of a second
         joined.keep(torch.autograd.grad((flow * of_flow).sum(), joined.leaves, allow_unused=True))
         return losses
@@ -120,11 +146,9 @@ class CohortTrainer:
     @torch.no_grad()
     def _head_alone(self, flow: Tensor, batches: LaneBatches, step: int, joined: "_Joined", head: ClientLinear) -> Tensor:
         """The same where nothing but the last linear layer trains."""
-        for stage in self.rest[:-1]:
-            flow = stage(flow)
-        losses, of_logits = loss_and_gradient(head(flow), batches.targets(step), batches.shares(step))
-        clients = len(batches.lanes)
-        put_head_gradients(flow.view(clients, -1, flow.shape[-1]), of_logits.view(clients, -1, of_logits.shape[-1]), *joined.of_layer())
+        rows = self._before_head(flow)
+        losses, of_logits = loss_and_gradient(head(rows.flatten(0, 1)), batches.targets[step], batches.shares[step])
+        put_head_gradients(rows, of_logits.view(*rows.shape[:2], -1), *joined.of_layer())
         return losses
 
     def _join(self, matrix: Tensor, gradients: Tensor, names: frozenset[str] | None) -> "_Joined":

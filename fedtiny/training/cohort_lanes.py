@@ -47,35 +47,45 @@ class LaneBatches:
     def __init__(self, lanes: Sequence[Lane], like: Tensor) -> None:
         self.lanes = lanes
         steps, largest = lanes[0].work.steps, max(lane.largest_batch for lane in lanes)
-        self.chosen = np.zeros((steps, len(lanes), largest), dtype=np.int64)
-        """Indices (steps, clients, batch) into all examples."""
+        self.places = np.empty((len(lanes), steps, largest), dtype=np.int64)
+        """Where the examples stand among their client's own, (clients, steps, batch)."""
+        indices = np.empty_like(self.places)
         shares = np.full((steps, len(lanes), largest), 1.0 / largest)
-        for column, lane in enumerate(lanes):
-            batches, first = lane.learner.batches, lane.work.first_step
-            block = batches.block(first, steps)
-            if block is not None and block.shape[1] == largest:
-                self.chosen[:, column] = block
-                continue
-            for step in range(steps):
-                batch = batches.batch(first + step)
-                self.chosen[step, column, : len(batch)] = batch
-                self.chosen[step, column, len(batch) :] = batch[0]
-                shares[step, column] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)
+        for row, lane in enumerate(lanes):
+            _fill(self.places[row], shares[:, row], lane)
+            lane.learner.batches.indices.take(self.places[row], out=indices[row])
         self._examples = lanes[0].learner.examples_of_all
-        self._indices = torch.from_numpy(self.chosen).flatten(1).to(self._examples.inputs.device)
+        self._indices = torch.from_numpy(indices.swapaxes(0, 1).reshape(steps, len(lanes) * largest)).to(self._examples.inputs.device)
         self._shares = torch.from_numpy(shares).to(like)
         self._targets = self._examples.targets.index_select(0, self._indices.flatten()).view(
             steps, len(lanes) * largest, *self._examples.targets.shape[1:]
         )
 
     def all_inputs(self) -> Iterator[Tensor]:
-        """For one step after the other, (clients * batch, ...)."""
-        return (self._examples.inputs.index_select(0, indices) for indices in self._indices)
+        """For one step after the other, (clients, batch, ...)."""
+        inputs, clients = self._examples.inputs, len(self.lanes)
+        return (inputs.index_select(0, indices).view(clients, -1, *inputs.shape[1:]) for indices in self._indices)
 
-    def targets(self, step: int) -> Tensor:
-        """(clients * batch, ...)."""
-        return self._targets[step]
+    @property
+    def targets(self) -> Tensor:
+        """(steps, clients * batch, ...)."""
+        return self._targets
 
-    def shares(self, step: int) -> Tensor:
-        """How much every example counts in its client's mean, (clients, batch)."""
-        return self._shares[step]
+    @property
+    def shares(self) -> Tensor:
+        """How much every example counts in its client's mean, (steps, clients, batch)."""
+        return self._shares
+
+
+def _fill(places: np.ndarray, shares: np.ndarray, lane: Lane) -> None:
+    """Sets one client's places (steps, batch), and its shares (steps, batch) where a batch is smaller than the largest."""
+    batches, first, (steps, largest) = lane.learner.batches, lane.work.first_step, places.shape
+    block = batches.places_of_block(first, steps)
+    if block is not None and block.shape[1] == largest:
+        places[:] = block
+        return
+    for step in range(steps):
+        batch = batches.places(first + step)
+        places[step, : len(batch)] = batch
+        places[step, len(batch) :] = batch[0]
+        shares[step] = np.where(np.arange(largest) < len(batch), 1.0 / len(batch), 0.0)

@@ -99,7 +99,7 @@ class FlatNetwork:
 
     def load(self, vector: np.ndarray) -> None:
         """Sets the trainable elements from a flat vector."""
-        self.weights.copy_(torch.from_numpy(vector if vector.flags.writeable else vector.copy()))
+        np.copyto(self.weights.numpy(), vector)  # torch takes no array that nobody may write to, as models are that many clients share
         self.spread()
 
     def spread(self) -> None:
@@ -194,7 +194,7 @@ class LocalLearner:
     def gradient(self, weights: np.ndarray, step: int) -> tuple[np.ndarray, float]:
         """The gradient (own elements,) of the mean loss of batch `step` at these weights (trainable elements,), and that loss."""
         self._load(weights)
-        loss = self._backward(step)
+        loss = self._backward(step, self.batches.batch(step))
         self.flat.gather()
         gradients: np.ndarray = self.flat.gradients.numpy(force=True)[self.own].copy()
         return gradients, loss
@@ -210,8 +210,8 @@ class LocalLearner:
         start = self.flat.weights.clone() if proximal else None
         step_once = self._stepper(start, proximal)
         losses = []
-        for step in range(first_step, first_step + steps):
-            losses.append(self._backward(step))
+        for step, chosen in enumerate(self.batches.several(first_step, steps), first_step):
+            losses.append(self._backward(step, chosen))
             step_once()
             self._store("rounding", step)
             self.flat.spread()
@@ -278,11 +278,11 @@ class LocalLearner:
             storage.store(self.flat.weights, self.batches.streams.numpy(*self.batches.path, occasion, step), self.part)
             self.flat.spread()
 
-    def _backward(self, step: int) -> float:
+    def _backward(self, step: int, chosen: np.ndarray) -> float:
         if self.stochastic:
             torch.manual_seed(self.batches.streams.integer(*self.batches.path, "noise", step))
-        chosen = torch.from_numpy(self.batches.batch(step))
-        return self.flat.fresh_backward(self.examples_of_all.inputs[chosen], self.examples_of_all.targets[chosen])
+        examples, indices = self.examples_of_all, torch.from_numpy(chosen)
+        return self.flat.fresh_backward(examples.inputs.index_select(0, indices), examples.targets.index_select(0, indices))
 
 
 def named(vector: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
