@@ -22,7 +22,7 @@ from workloads import WORKLOADS, Workload
 
 _HERE: Final = Path(__file__).parent
 _PEERS: Final = _HERE.parents[1] / ".venv-peers" / "bin" / "python"
-_SINGLE: Final = ("message_cost", "cold_start", "run_memory", "latency_sweep", "plan_scale")
+_SINGLE: Final = ("message_cost", "cold_start", "run_memory", "latency_sweep", "worker_processes", "plan_scale")
 _WARM_UP: Final = 2
 _IDLE: Final = 0.9
 _SAME: Final = 1e-5

@@ -31,6 +31,8 @@ def measured_part(numbers: dict[str, Any]) -> str:
     """Machine, targets, seconds and the single numbers, as Markdown."""
     parts = [machine_line(numbers["machine"]), "### What was wanted, and what is", claims_table(all_claims(numbers))]
     parts += ["### Seconds per round", seconds_table(numbers["workloads"]), same_work_line(numbers["workloads"])]
+    if workers := numbers["single"].get("worker_processes"):
+        parts += ["### A run on two processes", workers_table(workers)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,6 +77,18 @@ def seconds_table(workloads: dict[str, Any]) -> str:
                 f"| {name}: {WORKLOADS[name].title} | {runner} | {shown(statistics.median(seconds))} | {shown(min(seconds))} "
                 f"| {len(seconds)} x {WORKLOADS[name].rounds_per_block} | {times:.2f} x | {entry['idle']:.0%} |"
             )
+    return "\n".join(rows)
+
+
+def workers_table(measured: list[dict[str, Any]]) -> str:
+    """One row for each workload and size of packages."""
+    rows = ["| workload | clients of a package | one process | `--workers 2` | times as fast |", "|---|---|---|---|---|"]
+    for each in measured:
+        times = f"{each['one'] / each['two']:.2f} x"
+        rows.append(
+            f"| {each['name']}: {WORKLOADS[each['name']].title} | {each['clients']} of {WORKLOADS[each['name']].cohort} "
+            f"| {shown(each['one'])} | {shown(each['two'])} | {times} |"
+        )
     return "\n".join(rows)
 
 
