@@ -5,7 +5,6 @@ import pytest
 from fedtiny.errors import ScenarioError
 from fedtiny.experiment import run
 from fedtiny.strategies.delay_choice import DelayChooser
-from fedtiny.strategies.round_trips import quantile_below
 
 AUTO = {"kind": "dga", "delay": {"kind": "auto", "at_most": 200}}
 
@@ -72,25 +71,10 @@ def test_it_learns_also_where_some_devices_are_asked(quadratics, chosen, fractio
     assert chosen[-1] == 10
 
 
-@pytest.mark.parametrize(("jitter", "most"), [("5 ms", 14), ("50 ms", 20)])
+@pytest.mark.parametrize(("jitter", "most"), [("5 ms", 12), ("50 ms", 14)])
 def test_jitter_does_not_make_it_grow_without_end(quadratics, chosen, jitter, most):
     assert round_time(quadratics, fleet((10, "100 ms", "500 ms"), jitter=jitter), rounds=240) < 0.52
     assert 10 <= chosen[-1] <= most
-
-
-@pytest.mark.parametrize(
-    ("trips", "quantile", "expected"),
-    [
-        ([(1.0, True), (2.0, True), (3.0, True), (4.0, True)], 0.5, 2.0),
-        ([(1.0, True), (2.0, True), (3.0, True), (4.0, True)], 0.75, 3.0),
-        ([(1.0, True), (2.0, False), (2.0, False), (2.0, False), (3.0, True)], 0.8, 1.0),
-        ([(1.0, True), (2.0, False), (2.0, False), (2.0, False), (3.0, True)], 0.81, 3.0),
-        ([(2.0, False)], 0.5, None),
-        ([], 0.5, None),
-    ],
-)
-def test_values_that_are_only_bounded_count_with_what_they_bound(trips, quantile, expected):
-    assert quantile_below(trips, quantile) == expected
 
 
 def test_drift_is_not_foreseen_without_learning(quadratics):
