@@ -74,8 +74,8 @@ flower: setup ## run the apps of clients/ on a real Flower SuperLink with two Su
 memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py
 
-workers: setup ## worker processes of a run, and two processes of a sweep (a minute)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/sweeps/test_workers.py tests/sweeps/test_shared_training.py
+workers: setup ## worker processes of a run, two processes of a sweep, and a sweep that is killed (a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/sweeps/test_workers.py tests/sweeps/test_shared_training.py tests/sweeps/test_killed_sweep.py
 
 ray: setup ## install ray, and compare a real cluster of two nodes with one process (minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'

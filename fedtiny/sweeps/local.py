@@ -16,9 +16,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final, Never, Protocol, TypeVar
 
@@ -91,11 +93,15 @@ def _pool(workers: int) -> concurrent.futures.ProcessPoolExecutor:
 
 
 def _start() -> None:
-    """Prepares a process: linear algebra reads these variables when it is imported; the parent answers Ctrl-C for all."""
+    """Prepares a process: linear algebra reads these variables when it is imported; the parent answers Ctrl-C for all.
+
+    Without its parent a process would wait for ever, or write where the next sweep writes too.
+    """
     for name in _THREAD_VARIABLES:
         os.environ[name] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     atexit.register(_leave)
+    threading.Thread(target=_leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
 
 
 def _leave() -> None:
@@ -103,6 +109,13 @@ def _leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def _leave_with(parent: BaseProcess | None) -> None:
+    """Ends this process as soon as its parent has ended, however that came."""
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _import(module: str) -> None:

@@ -5,6 +5,7 @@ not fit the devices' memory is a result, a row with status infeasible. A cell th
 others go on. Training that several cells share is done once (`shared_training`).
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ def run_sweep(
     another way than not fitting, or the folder belongs to something else.
     """
     check_sweep_folder(folder, sweep.name)
+    _remove_halves(folder)
     book = _Book(sweep, folder, allow_code, tell)
     book.find_finished()
     for outcome in executor(check_cell, book.jobs(book.unknown()), lost_cell):
@@ -118,6 +120,12 @@ def check_sweep_folder(folder: Path, name: str) -> None:
         raise FolderError(f"{folder} holds {what}: choose another --out for the sweep")
     elif folder.exists() and not folder.is_dir():
         raise FolderError(f"{folder} is a file: choose another --out for the sweep")
+
+
+def _remove_halves(folder: Path) -> None:
+    """Deletes the run folders that a process was writing when it was killed: nobody writes here before the sweep begins."""
+    for half in folder.glob("cells/.*.new"):
+        shutil.rmtree(half, ignore_errors=True)
 
 
 def finished(cell: Cell, folder: Path) -> Outcome | None:

@@ -98,6 +98,16 @@ def test_an_interrupted_sweep_keeps_what_was_finished(tiny, tmp_path):
     assert sorted(interrupted.ran + here.ran) == sorted(cell.id for cell in sweep.cells)
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tiny, tmp_path):
+    sweep = crossed(tiny())
+    half = tmp_path / "sweep" / "cells" / f".{sweep.cells[0].id}.0123abcd.new"
+    run_sweep(sweep, tmp_path / "sweep", Here())
+    half.mkdir()
+    (half / "rounds.parquet").touch()
+    run_sweep(sweep, tmp_path / "sweep", Here())
+    assert [path.name for path in half.parent.iterdir()] == [sweep.cells[0].id]
+
+
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
     sweep = crossed(tiny())
     run_into(tmp_path / "run", sweep.cells[0].scenario)
