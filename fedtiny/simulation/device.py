@@ -25,6 +25,7 @@ import simpy
 from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import agenda_of
+from fedtiny.simulation.connection import connection_of
 from fedtiny.simulation.dropout import drops_out
 from fedtiny.simulation.heat import Heat
 from fedtiny.simulation.journey import SENT, Journey
@@ -41,7 +42,20 @@ _ROUNDING: Final = 1e-9
 class SimulatedDevice:
     """One device that receives work, does it and replies, in virtual time."""
 
-    __slots__ = ("agenda", "downlink", "drops_out", "heat", "looks_since", "presence", "processor", "session", "trace", "traits", "uplink")
+    __slots__ = (
+        "agenda",
+        "connection",
+        "downlink",
+        "drops_out",
+        "heat",
+        "looks_since",
+        "presence",
+        "processor",
+        "session",
+        "trace",
+        "traits",
+        "uplink",
+    )
 
     def __init__(
         self, environment: simpy.Environment, traits: Traits, streams: Streams, trace: Trace, presence: Presence | None = None
@@ -49,8 +63,10 @@ class SimulatedDevice:
         self.traits, self.trace, self.presence = traits, trace, presence
         agenda, leaves = agenda_of(environment), presence is not None
         self.agenda = agenda
-        self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink", interruptible=leaves)
-        self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink", interruptible=leaves)
+        connection = self.connection = connection_of(agenda, traits, trace)
+        down, up = (None, None) if connection is None else (connection.carrier("downlink"), connection.carrier("uplink"))
+        self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink", interruptible=leaves, carrier=down)
+        self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink", interruptible=leaves, carrier=up)
         self.processor = Turns(agenda)
         throttling = traits.device.throttling
         self.heat = None if throttling is None else Heat(throttling)
@@ -58,6 +74,14 @@ class SimulatedDevice:
         self.looks_since = _first_look(traits, streams)
         """When it was last done with a message (s); it looks for others then and every polling interval after."""
         self.drops_out: Callable[[int, int], bool] | None = partial(drops_out, traits, streams) if traits.dropout else None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what it does next depends on what it has done, or on how much was drawn for it."""
+        traits = self.traits
+        if traits.network.draws or traits.device.polling_interval:
+            return True
+        return self.connection is not None and self.connection.remembers
 
     def accept(self, burst: Sequence[Work]) -> None:
         """Starts the messages of one burst on their way, in order, with one latency draw for all of them."""

@@ -85,6 +85,8 @@ class Transferring:
             end = passage.link.carry(cast(simpy.Event, passage), self._size, self._done)
             span = (device.agenda.environment.now, end)
             passage.row = device.trace.begin(device.traits.number, passage.work.round, passage.kind, *span, self._size, self._payload)
+            if not passage.link.foresees:
+                device.trace.watch(passage.row, passage.link.sent)
             presence.begin(self, end)
         elif presence.on_leave.fails and passage.kind != DOWNLOAD:
             self._fail()

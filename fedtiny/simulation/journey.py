@@ -69,6 +69,8 @@ class Journey(simpy.Event):
             return
         end = self.link.carry(self, size, _TRANSFERRED)
         self.row = device.trace.begin(device.traits.number, self.work.round, self.kind, self.env.now, end, size, self.payload)
+        if not self.link.foresees:
+            device.trace.watch(self.row, self.link.sent)
 
     def transferred(self) -> None:
         """The link has finished with it."""
@@ -76,6 +78,8 @@ class Journey(simpy.Event):
         if self.transferring is not None:
             self.transferring.end()
         link.turns.give_back()
+        if not link.foresees:
+            trace.ends(self.row, self.env.now)
         if link.loses():
             trace.finish(self.row, LOST)
             self.agenda.after(2 * link.network.latency, self, _LEAVE)

@@ -16,6 +16,7 @@ import simpy
 from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import Agenda, Appointment, Stage
+from fedtiny.simulation.carrier import Carrier
 
 
 class Traveller(Protocol):
@@ -78,38 +79,61 @@ class Link:
 
     __slots__ = (
         "_agenda",
+        "_carrier",
+        "_direction",
         "_interruptible",
+        "_latencies",
         "_losses",
         "_noise",
         "_passed",
+        "_rates",
         "_sent",
         "_under_way",
         "_waiting",
         "bandwidth",
+        "foresees",
         "network",
         "turns",
     )
 
     def __init__(
-        self, agenda: Agenda, traits: Traits, bandwidth: float, streams: Streams, name: str, *, interruptible: bool = False
+        self,
+        agenda: Agenda,
+        traits: Traits,
+        bandwidth: float,
+        streams: Streams,
+        name: str,
+        *,
+        interruptible: bool = False,
+        carrier: Carrier | None = None,
     ) -> None:
         network = traits.network
         self.bandwidth, self.network = bandwidth, network
         self.turns, self._agenda = Turns(agenda), agenda
         self._interruptible = interruptible
+        self._carrier, self._direction = carrier, name
+        self.foresees = carrier is None
+        """Whether transfers begin now and end when they are planned to."""
         self._under_way: _Transfer | None = None
         path = ("group", traits.group, "device", traits.index, name)
         self._noise = streams.numpy(*path, "jitter") if network.jitter else None
         self._losses = streams.numpy(*path, "loss") if network.loss else None
+        varies = network.has_variation
+        self._rates = streams.numpy(*path, "rate") if varies and network.varies(name) else None
+        self._latencies = streams.numpy(*path, "latency") if varies and network.varies("latency") else None
         self._sent = self._passed = 0
         self._waiting: dict[int, Traveller] | None = None
 
     def carry(self, journey: simpy.Event, size: int, done: Stage) -> float:
-        """Begins with a transfer of `size` bytes, and gives when it is planned to end (s); the journey goes on with `done` when it ends.
+        """Begins with a transfer of `size` bytes, and gives when it is planned to end (s), infinity where nobody knows; the journey goes on
+        with `done` when it ends.
 
         The journey must have taken its turn (`turns`), and gives it back itself.
         """
-        seconds = 0.0 if math.isinf(self.bandwidth) else size / self.bandwidth
+        rate = self.bandwidth if self._rates is None else self.network.in_transfer(self._direction, float(self._rates.standard_normal()))
+        if self._carrier is not None:
+            return self._carrier.begin(size, rate, journey, done)
+        seconds = 0.0 if math.isinf(rate) else size / rate
         now = self._agenda.environment.now
         if self._interruptible:
             self._under_way = _Transfer(self._agenda.appoint(seconds, journey, done), now, seconds, size)
@@ -122,17 +146,28 @@ class Link:
 
         What was sent is whole bytes, in proportion to the time. The turn stays with the journey; only for links made `interruptible`.
         """
+        if self._carrier is not None:
+            return self._carrier.stop()
         transfer = cast(_Transfer, self._under_way)
         transfer.ending.call_off()
         self._under_way = None
         passed = self._agenda.environment.now - transfer.start
         return transfer.size - int(transfer.size * min(1.0, passed / transfer.seconds)) if transfer.seconds else 0
 
+    def sent(self) -> int:
+        """Whole bytes of the transfer under way that were sent until now; only where the link does not foresee."""
+        return cast(Carrier, self._carrier).sent()
+
     def draw_latency(self) -> float:
-        """One way, in seconds: the profile's latency plus a normal jitter, never below 0."""
+        """One way, in seconds: the profile's latency as it is in this burst and hour, plus a normal jitter, never below 0."""
+        latency = self.network.latency
+        if self._latencies is not None:
+            latency = self.network.in_transfer("latency", float(self._latencies.standard_normal()))
+        if self.network.time_of_day is not None:
+            latency *= self.network.time_of_day.latency_factor(self._agenda.environment.now)
         if self._noise is None:
-            return self.network.latency
-        return max(0.0, self.network.latency + float(self._noise.normal(0.0, self.network.jitter)))
+            return latency
+        return max(0.0, latency + float(self._noise.normal(0.0, self.network.jitter)))
 
     def loses(self) -> bool:
         """Whether the next transmission is lost."""

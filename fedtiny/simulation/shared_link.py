@@ -37,6 +37,11 @@ class Flow:
         self.mark = 0.0
         """Virtual time at which it ends if it shares, and otherwise time (s)."""
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.shares is None
+
 
 class SharedLink:
     """One direction of a link that serves many transfers at once; bytes per second."""

@@ -11,7 +11,7 @@ whoever asks for one gets an `Activity` made for him.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Final, Literal, overload
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from fedtiny.simulation.asked import Asked, Contributions, view
 
-Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "start_up"]
+Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
 
-KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "paging", "stall", "start_up", "train", "upload")
+KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "paging", "promotion", "stall", "start_up", "train", "upload")
 """What the codes of kinds stand for: alphabetical, so that codes sort as names do."""
-DOWNLOAD, EVALUATE, IDLE, OFFLINE, PAGING, STALL, START_UP, TRAIN, UPLOAD = range(len(KINDS))
+DOWNLOAD, EVALUATE, IDLE, OFFLINE, PAGING, PROMOTION, STALL, START_UP, TRAIN, UPLOAD = range(len(KINDS))
 KIND_CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KINDS)}
 
 WORK: Final = (EVALUATE, PAGING, START_UP, TRAIN)
@@ -90,6 +90,7 @@ class Trace:
         "_outcome",
         "_payload",
         "_round",
+        "_sent",
         "_start",
         "asked",
         "bytes_down",
@@ -111,6 +112,7 @@ class Trace:
         """Bytes of the uploads that have ended so far."""
         self.bytes_down = 0
         """Bytes of the downloads that have ended so far."""
+        self._sent: dict[int, Callable[[], int]] = {}
         self._device, self._round, self._payload = array("i"), array("i"), array("q")
         self._kind, self._outcome = array("b"), array("b")
         self._start, self._end, self._arrival, self._amount = array("d"), array("d"), array("d"), array("d")
@@ -140,15 +142,25 @@ class Trace:
         elif kind == UPLOAD:
             self.bytes_up += int(self._amount[row])
 
-    def postpone(self, row: int, end: float) -> None:
-        """What goes on is planned to end at another time than it was (s)."""
-        self._end[row] = end
+    def watch(self, row: int, sent: Callable[[], int]) -> None:
+        """Nobody knows when a transfer that has begun will end; `sent` says how many of its bytes were sent until now."""
+        self._sent[row] = sent
+
+    def begins(self, row: int, now: float) -> None:
+        """A watched transfer begins only now (s), after it was recorded."""
+        self._start[row] = now
+
+    def ends(self, row: int, now: float) -> None:
+        """A watched transfer ends now (s)."""
+        self._end[row] = now
+        del self._sent[row]
 
     def interrupt(self, row: int, now: float, amount: float, outcome: int) -> None:
         """An activity ends before its time (s), with so many bytes or multiply-accumulates done of what it began with."""
         planned = self._amount[row]
         share = amount / planned if planned else 1.0
         self._end[row], self._amount[row], self._payload[row] = now, amount, int(self._payload[row] * share)
+        self._sent.pop(row, None)
         self.finish(row, outcome)
 
     def arrive(self, row: int, now: float) -> None:
@@ -218,11 +230,16 @@ class Trace:
         columns.outcome[transfer & (columns.outcome == DONE) & np.isnan(columns.arrival)] = CANCELLED
 
     def _cancel(self, row: int, now: float) -> None:
-        start, planned, amount = self._start[row], self._end[row], self._amount[row]
-        share = (now - start) / (planned - start) if planned > now else 1.0
-        transfer = self._kind[row] in (DOWNLOAD, UPLOAD)
+        amount, transfer = self._amount[row], self._kind[row] in (DOWNLOAD, UPLOAD)
+        sent = self._sent.pop(row, None)
+        if sent is not None:
+            done: float = sent()
+        else:
+            start, planned = self._start[row], self._end[row]
+            done = amount * ((now - start) / (planned - start) if planned > now else 1.0)
+        share = done / amount if amount else 1.0
         self._end[row], self._outcome[row] = now, CANCELLED
-        self._amount[row] = int(int(amount) * share) if transfer else amount * share
+        self._amount[row] = int(done) if transfer else done
         self._payload[row] = int(self._payload[row] * share)
 
 
