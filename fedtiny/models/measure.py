@@ -23,15 +23,20 @@ from fedtiny.models.summary import LayerFacts, ModelSummary, ParameterFacts
 _RUNNING_STATISTICS = ("running_mean", "running_var")
 
 
-def summarize(network: nn.Module, name: str, input_shape: tuple[int, int, int], classes: int) -> ModelSummary:
+def summarize(
+    network: nn.Module, name: str, input_shape: tuple[int, int, int], classes: int, *, running_statistics: bool = False
+) -> ModelSummary:
     """The facts about a network for inputs (channels, height, width); the network is left as it was.
 
-    Parameters that the pass never met (used only in the network's own loss, say) are listed in layers at the end.
+    Parameters that the pass never met (used only in the network's own loss, say) are listed in layers at the end. `running_statistics`
+    takes networks that keep them, too: no federation can average those, but what a step of them takes can be said.
 
     Raises ModelError where the network has nothing to train, keeps running statistics, cannot take such an input, or
     does not return logits (batch, classes); one that defines its own loss may return anything.
     """
     _check_parameters(network, name)
+    if not running_statistics:
+        _check_statistics(network, name)
     watched, output = _run(network, name, input_shape)
     if not defines_loss(network) and not (isinstance(output, Tensor) and output.shape == (1, classes)):
         found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
@@ -54,6 +59,9 @@ def _check_parameters(network: nn.Module, name: str) -> None:
             raise ModelError(f"parameter {parameter_name} of network {name} has no size yet: use layers with explicit sizes, not lazy ones")
         if not parameter.is_floating_point():
             raise ModelError(f"parameter {parameter_name} of network {name} is {parameter.dtype}: parameters must be floating point")
+
+
+def _check_statistics(network: nn.Module, name: str) -> None:
     for buffer_name, buffer in network.named_buffers():
         if buffer_name.rpartition(".")[2] in _RUNNING_STATISTICS and buffer.is_floating_point():
             module = type(network.get_submodule(buffer_name.rpartition(".")[0])).__name__

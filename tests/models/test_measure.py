@@ -217,3 +217,13 @@ def test_initialising_again_changes_no_fact():
     before = summarize(network, "small_cnn", (1, 8, 8), 3)
     initialize(network, torch.Generator().manual_seed(2))
     assert summarize(network, "small_cnn", (1, 8, 8), 3) == before
+
+
+def test_a_network_that_keeps_running_statistics_is_described_where_that_is_asked_for():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    with pytest.raises(ModelError, match="keeps running statistics"):
+        summarize(network, "published", (3, 8, 8), 2)
+    summary = summarize(network, "published", (3, 8, 8), 2, running_statistics=True)
+    assert [layer.operator for layer in summary.layers] == ["convolution", "normalization", "other", "linear"]
+    assert summary.parameter_elements == sum(parameter.numel() for parameter in network.parameters())
+    assert network.training
