@@ -15,7 +15,7 @@ from fedtiny.datasets.base import DatasetFacts
 from fedtiny.design.automatic import Needs
 from fedtiny.errors import ModelError, ScenarioError
 from fedtiny.fleet.device import DeviceProfile
-from fedtiny.fleet.fleet import Members, traits
+from fedtiny.fleet.enrolled import AnyFleet, devices_of
 from fedtiny.inputs import check_inputs
 from fedtiny.models.base import Model
 from fedtiny.models.measure import summarize
@@ -50,7 +50,7 @@ class Blueprint:
     summary: ModelSummary
     candidates: tuple[Candidate, ...]
     """What devices may train, best first: one update, or several where devices choose."""
-    fleet: Members
+    fleet: AnyFleet
     given_up: tuple[str, ...] = ()
     """Kinds of updates that no device would train, so that the network was built without what they need."""
 
@@ -97,7 +97,7 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False, without_lite_resi
     lite = scenario.model.wants_lite_residual(any(update.trains_lite_residual for update in updates))
     network = _network(scenario, shape, facts.classes, lite, streams.integer("model", "initial"))
     summary = summarize(network, scenario.model.kind, shape, facts.classes)
-    fleet = traits(scenario.fleet, scenario.device, scenario.network, streams)
+    fleet = devices_of(scenario.fleet, scenario.device, scenario.network, streams)
     return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet, given_up)
 
 

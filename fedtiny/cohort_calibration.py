@@ -21,7 +21,7 @@ _MOST_CLIENTS = 64
 def calibrate_cohorts(scenario: Scenario, clock: Clock, *, turns: int = 5, allow_code: bool = False) -> tuple[list[MeasuredCohort], Cohort]:
     """Measures with the scenario's own clients, at most 64 of them: every way, one by one first, and the one that suits."""
     world = prepare(scenario, allow_code=allow_code)
-    numbers = sorted(participant.traits.number for participant in world.included)[:_MOST_CLIENTS]
+    numbers = list(world.participants.numbers[:_MOST_CLIENTS])
     steps = scenario.training.local_steps
     measured = measure_cohorts(world.flat, cache(learners_of(world)), numbers, steps=steps, clock=clock, turns=turns)
     return list(measured), suits(measured)

@@ -6,87 +6,32 @@ takes time or memory for every device, unless the partition of the data does.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fedtiny.alike_devices import DeviceClass, Enrolled
 from fedtiny.blueprint import Blueprint, blueprint, memory_on
-from fedtiny.costs.step import StepCost, step_cost
+from fedtiny.costs.step import StepCost, step_cost, total_cost
 from fedtiny.datasets.partition import Iid
 from fedtiny.datasets.partition_family import KnownOfClients, check_enough
 from fedtiny.datasets.synthetic import Synthetic
 from fedtiny.design.pretraining import shares_of
-from fedtiny.fleet.fleet import Traits
+from fedtiny.fleet.enrolled import EnrolledDevices
+from fedtiny.fleet.fleet import GroupMembers, Members, Traits
 from fedtiny.models.base import Pretraining
 from fedtiny.participation import Participant, assigned, decide_counted, paces_of
+from fedtiny.population_classes import PopulationClasses, population_classes
 from fedtiny.scenario.schema import Scenario
 from fedtiny.training.batches import Batches
 from fedtiny.training.pace import Pace
 from fedtiny.updates.plan import UpdatePlan
 
-
-@dataclass(frozen=True)
-class DeviceClass:
-    """Devices `first` ... `first + count - 1` of the fleet, and one of them that stands for all."""
-
-    first: int
-    count: int
-    examples: int
-    """Training examples that each of them holds."""
-    batch_size: int
-    one: Participant
-    """The first of them; its data are as many examples as it holds, but not which."""
-
-    @property
-    def per_epoch(self) -> int:
-        """How many batches one pass over a device's data takes."""
-        return self.one.batches.per_epoch
-
-
-class Enrolled(Sequence[int]):
-    """The running numbers of the devices that take part, ascending, without a list of them."""
-
-    def __init__(self, classes: Iterable[DeviceClass]) -> None:
-        self._ranges: list[range] = []
-        self._starts: list[int] = []
-        self._length = 0
-        for item in classes:
-            if self._ranges and self._ranges[-1].stop == item.first:
-                self._ranges[-1] = range(self._ranges[-1].start, item.first + item.count)
-            else:
-                self._ranges.append(range(item.first, item.first + item.count))
-                self._starts.append(self._length)
-            self._length += item.count
-
-    def __len__(self) -> int:
-        """How many devices take part."""
-        return self._length
-
-    @overload
-    def __getitem__(self, place: int) -> int: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[int]: ...
-
-    def __getitem__(self, place: int | slice) -> int | list[int]:
-        """The number of the device at this place; of a slice, a list."""
-        if isinstance(place, slice):
-            return [self[index] for index in range(*place.indices(self._length))]
-        if not 0 <= place < self._length:
-            raise IndexError(f"place {place} of {self._length} devices that take part")
-        if len(self._ranges) == 1:
-            return self._ranges[0][place]
-        position = bisect_right(self._starts, place) - 1
-        return self._ranges[position][place - self._starts[position]]
-
-    def __iter__(self) -> Iterator[int]:
-        """All of them."""
-        for numbers in self._ranges:
-            yield from numbers
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -95,6 +40,8 @@ class TimedFleet:
 
     blueprint: Blueprint
     classes: list[DeviceClass]
+    population: PopulationClasses | None = None
+    """Of a population, who is of which class and what each device has of its own."""
     _starts: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +53,34 @@ class TimedFleet:
 
     def place_of(self, number: int) -> int:
         """The place of a device's class in `classes`."""
+        if self.population is not None:
+            return self.population.place_of(number)
         return 0 if len(self.classes) == 1 else bisect_right(self._starts, number) - 1
+
+    def places_of(self, numbers: Integers) -> Integers:
+        """The places of several devices' classes, (devices,)."""
+        if self.population is not None:
+            return self.population.places_of(numbers)
+        return np.searchsorted(self._starts, numbers, side="right") - 1
+
+    def participant(self, number: int) -> Participant:
+        """A device with what it trains; its data are as many examples as it holds, but not which."""
+        if self.population is not None:
+            return self.population.participant(number)
+        return replace(self.classes[self.place_of(number)].one, traits=self.traits(number))
+
+    def examples_of(self, number: int) -> int:
+        """How many examples a device has."""
+        return self.classes[self.place_of(number)].examples if self.population is None else self.population.examples_of(number)
+
+    def speed_of(self, number: int) -> float:
+        """How many times as fast as its profile a device computes."""
+        return 1.0 if self.population is None else self.population.speed_of(number)
+
+    @cached_property
+    def numbers(self) -> Sequence[int]:
+        """The devices that take part, ascending."""
+        return Enrolled(self.included) if self.population is None else self.population.numbers
 
     @property
     def included(self) -> list[DeviceClass]:
@@ -123,9 +97,14 @@ class TimedFleet:
         """The pace of each class."""
         return paces_of(self.blueprint, [(item.one, item.count) for item in self.classes])
 
+    def pace_of(self, number: int) -> Pace:
+        """The pace of a device."""
+        return self.paces[self.place_of(number)] if self.population is None else self.population.pace_of(number)
+
     def own_steps(self, item: DeviceClass) -> int:
-        """How many local steps a device of this class takes in a round."""
-        return self.paces[self.place_of(item.first)].through(self.blueprint.scenario.training.local_steps)
+        """How many local steps a device of this class takes in a round; of a population, the median device."""
+        pace = self.pace_of(item.first) if self.population is None else self.population.pace_of(item.first, speed=1.0)
+        return pace.through(self.blueprint.scenario.training.local_steps)
 
     @cached_property
     def elements(self) -> int:
@@ -135,9 +114,26 @@ class TimedFleet:
         return sum(max(plan.elements_of(layer, parameter) for plan in self.plans) for layer, parameter in facts.values())
 
     def step_cost(self, item: DeviceClass, step: int) -> StepCost:
-        """What a local step (counted from 1) costs a device of this class."""
+        """What a local step (counted from 1) costs a device of this class; of a population, the median device."""
         size, plan, device = item.one.batches.size(step), item.one.plan, item.one.traits.device
         return step_cost(self.blueprint.summary, plan, size, device, memory_on(self.blueprint, plan, size, device))
+
+    def cost(self, place: int, examples: int, first: int, steps: int) -> StepCost:
+        """What local steps cost from the one after `first` on; of a population, the median device of the class with so many examples."""
+        item = self.classes[place]
+        if self.population is None:
+            return total_cost([self.step_cost(item, step) for step in range(first + 1, first + 1 + steps)])
+        size = self.batch_sizes(place, examples).size
+        return total_cost([self.population.cost(place, size(step)) for step in range(first + 1, first + 1 + steps)])
+
+    def batch_sizes(self, place: int, examples: int) -> Batches:
+        """Batches of the sizes that a device of this class takes of so many examples."""
+        item = self.classes[place]
+        return (
+            item.one.batches
+            if self.population is None
+            else Batches(np.broadcast_to(np.int64(0), examples), item.batch_size, self.blueprint.streams, ())
+        )
 
 
 def timed_fleet(scenario: Scenario, *, allow_code: bool = False) -> TimedFleet:
@@ -146,6 +142,9 @@ def timed_fleet(scenario: Scenario, *, allow_code: bool = False) -> TimedFleet:
     Data are loaded only where their labels or owners decide who holds how many. Raises what `prepare` raises.
     """
     plans = blueprint(scenario, allow_code=allow_code)
+    if isinstance(plans.fleet, EnrolledDevices):
+        found = population_classes(plans, allow_code=allow_code)
+        return TimedFleet(found.plans, found.classes, found)
     stretches = list(_stretches(plans))
     classes = _classes(plans, stretches)
     used = any(item.one.candidate.update.trains_lite_residual for item in classes if item.one.fits)
@@ -178,13 +177,18 @@ def _stretches(plans: Blueprint) -> Iterator[_Stretch]:
     """The fleet cut into stretches of one group and one number of examples."""
     first = 0
     sizes = _equal_sizes(plans) or _split_sizes(plans)
-    for group in plans.scenario.fleet:
+    for group in _groups(plans):
         last, start = first + group.count, first
         while start < last:
             end = min(last, sizes.same_until(start))
             yield start, end - start, sizes.of(start)
             start = end
         first = last
+
+
+def _groups(plans: Blueprint) -> Sequence[GroupMembers]:
+    assert isinstance(plans.fleet, Members), "a population is not cut into stretches"
+    return plans.fleet.groups
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,7 @@ def _split_sizes(plans: Blueprint) -> _SplitSizes:
     dataset = data.load(plans.streams)
     shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
     owners = None if dataset.client_train is None else dataset.client_train[shares.private]
-    memory = np.concatenate([np.full(group.count, group.device.memory) for group in plans.fleet.groups])
+    memory = np.concatenate([np.full(group.count, group.device.memory) for group in _groups(plans)])
     known = KnownOfClients(owners, np.unique(memory, return_inverse=True)[1])
     parts = scenario.data.partition.split(dataset.train_targets[shares.private], len(plans.fleet), plans.streams, known)
     runs, end = [], 0

@@ -6,7 +6,7 @@ same two from a ServerApp and a ClientApp of their own.
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,13 +22,13 @@ from fedtiny.errors import ScenarioError
 from fedtiny.federation.client_work import client_app, partition_id
 from fedtiny.federation.grid import VirtualTimeGrid
 from fedtiny.federation.records import LOCAL_STEPS, NUM_PARTITIONS, Vector, array_record, vector_of
-from fedtiny.participation import paces_by_number
 from fedtiny.preparation import World
 from fedtiny.randomness import Streams, seeded_global_numpy
 from fedtiny.strategies.round_rates import stated_rates
 from fedtiny.training.evaluation import Quality, evaluate
 from fedtiny.training.local import LocalLearner, Observer
 from fedtiny.training.one_thread import one_thread
+from fedtiny.updates.layout import OwnElements, Positions
 
 SPEED: Final = "speed"
 _ENDLESS = 2**31
@@ -83,10 +83,26 @@ def serve(
 
     config = ConfigRecord({LOCAL_STEPS: training.local_steps, **stated_rates(training.optimizer)})
     initial = array_record(world.flat.read())
-    parts = None if world.parts is None else {number: own.positions for number, own in world.parts.items()}
+    parts = None if world.parts is None else OwnPositions(world.parts)
     with _seeded(world.blueprint.streams, grid), suppress(_TargetReached):
         scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version, parts)
     return last[0]
+
+
+@dataclass(frozen=True)
+class OwnPositions(Mapping[int, Positions]):
+    """Which elements of the flat vector each client trains, by number: of who is asked for."""
+
+    parts: Mapping[int, OwnElements]
+
+    def __getitem__(self, number: int) -> Positions:
+        return self.parts[number].positions
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
 
 
 @one_thread()
@@ -106,20 +122,18 @@ def learners_of(world: World, observe: Observer | None = None) -> Callable[[int]
     """What finds the learner of a device that takes part, by the device's number. They share one network."""
     scenario = world.blueprint.scenario
     stochastic = any(isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in world.flat.network.modules())
-    by_number = {participant.traits.number: participant for participant in world.included}
-    paces = paces_by_number(world.blueprint, world.participants)
 
     def learner(number: int) -> LocalLearner:
         return LocalLearner(
             number=number,
             flat=world.flat,
             examples_of_all=world.train,
-            batches=by_number[number].batches,
+            batches=world.participants[number].batches,
             optimizer=scenario.training.optimizer,
             observer=observe,
             stochastic=stochastic or scenario.model.kind == "python",
             part=None if world.parts is None else world.parts[number],
-            pace=paces[number],
+            pace=world.participants.pace_of(number),
         )
 
     return learner
@@ -133,15 +147,15 @@ def client_app_of(world: World, observe: Observer | None = None) -> ClientApp:
     configuration states its `speed` has that one (see `Pace.speed`) and not the one of its device in the scenario, unless all devices
     take equal steps.
     """
-    learner, included = learners_of(world, observe), {participant.traits.number for participant in world.included}
+    learner = learners_of(world, observe)
     takes_equal_steps = world.blueprint.scenario.training.pace == "equal"
 
     def learner_of(context: Context) -> LocalLearner:
         number, fleet = partition_id(context), len(world.participants)
         partitions = context.node_config.get(NUM_PARTITIONS, fleet)
-        if number not in included or partitions != fleet:
+        if not world.participants.takes_part(number) or partitions != fleet:
             raise ScenarioError(
-                f"partition-id {number} of {partitions}: the fleet has devices 0 to {fleet - 1}, and training fits {len(included)} "
+                f"partition-id {number} of {partitions}: the fleet has devices 0 to {fleet - 1}, and training fits {len(world.included)} "
                 f"of them; start a SuperNode for each that fits, with its own partition-id and num-partitions={fleet}",
                 ("fleet",),
             )

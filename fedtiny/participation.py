@@ -4,7 +4,7 @@ A device trains the first of the scenario's candidates that fits its memory and 
 fits, the scenario says (`on_out_of_memory`); infeasible work ends here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -16,8 +16,8 @@ from fedtiny.costs.paging import paged_bytes, paging_seconds
 from fedtiny.costs.step import step_cost
 from fedtiny.design.automatic import Choice, Needs, Offer, choose, size_text
 from fedtiny.errors import InfeasibleError, ScenarioError
-from fedtiny.fleet.device import DeviceProfile
 from fedtiny.fleet.fleet import Traits
+from fedtiny.fleet.population import Population
 from fedtiny.results.record import MemoryNeed
 from fedtiny.scenario.choices import FAMILIES
 from fedtiny.scenario.schema import Scenario
@@ -25,6 +25,9 @@ from fedtiny.training.batches import Batches
 from fedtiny.training.pace import EQUAL, Pace, paces
 from fedtiny.updates.automatic import Automatic
 from fedtiny.updates.plan import UpdatePlan
+
+LedgerOf = Callable[[int, int], Needs]
+"""(place of a candidate, batch size) -> what training takes of the memory."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,16 @@ class Participant:
         return self.candidate.plan
 
 
-def assigned(plans: Blueprint, batches: Sequence[Batches], devices: Sequence[Traits] | None = None) -> list[Participant]:
-    """Devices with what they train: all of the fleet, or those given; `batches` are their own, in the same order."""
-    ledger = cache(lambda place, batch_size: training_ledger(plans, plans.candidates[place].plan, batch_size))
-    choices: dict[tuple[int, int], Choice] = {}
+def assigned(
+    plans: Blueprint, batches: Sequence[Batches], devices: Sequence[Traits] | None = None, known: LedgerOf | None = None
+) -> list[Participant]:
+    """Devices with what they train: all of the fleet, or those given; `batches` are their own, in the same order. `known` gives ledgers."""
+    ledger = known or cache(lambda place, batch_size: training_ledger(plans, plans.candidates[place].plan, batch_size))
+    choices: dict[tuple[int, float, float, int], Choice] = {}
     result = []
     for device, own in zip(plans.fleet if devices is None else devices, batches, strict=True):
-        # devices of one group are alike but for their connection
-        key = (device.group, own.batch_size)
+        # devices of one group are alike but for their connection, those of a population in memory and speed too
+        key = (device.group, device.device.memory, device.speed, own.batch_size)
         if key not in choices:
             choices[key] = _choice(plans, device, [ledger(place, own.batch_size) for place in range(len(plans.candidates))], own)
         choice = choices[key]
@@ -71,14 +76,15 @@ def assigned(plans: Blueprint, batches: Sequence[Batches], devices: Sequence[Tra
 
 def _choice(plans: Blueprint, device: Traits, ledgers: Sequence[Needs], batches: Batches) -> Choice:
     scenario = plans.scenario
-    offers = [_offer(plans, device.device, candidate, ledger, batches) for candidate, ledger in zip(plans.candidates, ledgers, strict=True)]
+    offers = [_offer(plans, device, candidate, ledger, batches) for candidate, ledger in zip(plans.candidates, ledgers, strict=True)]
     round_time = scenario.update.round_time if isinstance(scenario.update, Automatic) else None
     return choose(offers, device.device.memory, round_time)
 
 
-def _offer(plans: Blueprint, device: DeviceProfile, candidate: Candidate, ledger: Needs, batches: Batches) -> Offer:
-    seconds = step_seconds(plans.summary, candidate.plan, batches.batch_size, device) + paging_seconds(ledger.total_bytes, device)
-    paged = paged_bytes(ledger.total_bytes, device)
+def _offer(plans: Blueprint, traits: Traits, candidate: Candidate, ledger: Needs, batches: Batches) -> Offer:
+    device = traits.device
+    computing = step_seconds(plans.summary, candidate.plan, batches.batch_size, device) / traits.speed
+    seconds, paged = computing + paging_seconds(ledger.total_bytes, device), paged_bytes(ledger.total_bytes, device)
     return Offer(candidate.plan, ledger, plans.scenario.training.local_steps * seconds, paged)
 
 
@@ -98,7 +104,9 @@ def paces_of(plans: Blueprint, counted: Sequence[tuple[Participant, int]]) -> li
 
 def _step_seconds(plans: Blueprint, own: Participant) -> float:
     batch_size, device = min(own.batches.batch_size, len(own.batches.indices)), own.traits.device
-    return step_cost(plans.summary, own.plan, batch_size, device, memory_on(plans, own.plan, batch_size, device)).seconds
+    return (
+        step_cost(plans.summary, own.plan, batch_size, device, memory_on(plans, own.plan, batch_size, device)).at(own.traits.speed).seconds
+    )
 
 
 def paces_by_number(plans: Blueprint, participants: Sequence[Participant]) -> dict[int, Pace]:
@@ -142,7 +150,7 @@ def _schemes(participants: Sequence[Participant]) -> str:
 
 def _does_not_fit(scenario: Scenario, first: Participant, *, everybody: bool) -> InfeasibleError:
     ledger, device = first.ledger, first.traits.device
-    path = ("fleet", first.traits.group)
+    path = ("fleet",) if isinstance(scenario.fleet, Population) else ("fleet", first.traits.group)
     remedy = "" if everybody else ", or set on_out_of_memory: exclude or downgrade"
     if ledger.total_bytes <= device.memory:
         return InfeasibleError(

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from fedtiny.alike_devices import DeviceClass
 from fedtiny.costs.paging import paged_bytes, paging_energy
-from fedtiny.device_classes import DeviceClass, TimedFleet
+from fedtiny.device_classes import TimedFleet
 from fedtiny.recording import LISTED_WHOLE
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
@@ -155,7 +156,7 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
     classes = run.fleet.classes
     if any(item.one.traits.device.power is None for item in classes):
         return None
-    place = np.searchsorted([item.first for item in classes], columns.device, side="right") - 1
+    place = run.fleet.places_of(columns.device.astype(np.int64))
     length = columns.end - columns.start
     share = np.clip(np.divide(until - columns.start, length, out=np.ones_like(length), where=length > 0), 0.0, 1.0)
 
@@ -164,7 +165,7 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
         return np.bincount(place[chosen], weights=(values * share)[chosen], minlength=len(classes))
 
     listed = [item.count for item in classes]
-    if sum(listed) > LISTED_WHOLE:
+    if run.fleet.population is not None or sum(listed) > LISTED_WHOLE:
         listed = np.bincount(place[np.unique(columns.device, return_index=True)[1]], minlength=len(classes)).tolist()
     busy, paged = per_class(WORK, length), per_class((PAGING,), length)
     down, up = per_class((DOWNLOAD,), columns.amount), per_class((UPLOAD,), columns.amount)

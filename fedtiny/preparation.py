@@ -7,7 +7,7 @@ Devices of a mixed fleet train different elements of one network. Then the flat 
 them trains, and each device knows its own elements in it (docs/decisions/0008-mixed-fleets.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,22 +15,22 @@ import torch
 
 from fedtiny.blueprint import Blueprint, blueprint
 from fedtiny.datasets.base import Dataset
-from fedtiny.datasets.partition_family import KnownOfClients
 from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, public_examples, shares_of
 from fedtiny.design.quantization import calibration_inputs, quantize
 from fedtiny.design.transfer import put_back, tensors_of, transfer
 from fedtiny.design.weight_codebook import compress_frozen_weights
 from fedtiny.device_classes import timed_fleet
+from fedtiny.enrolment import OwnParts, Participants, decided, enrol, split
 from fedtiny.errors import ScenarioError
+from fedtiny.fleet.population import Population
 from fedtiny.models.base import IMAGENET, Model, Pretraining
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
 from fedtiny.models.quantization import DEFAULT, Int8
 from fedtiny.models.quantized_network import QuantizedMobileNetwork
-from fedtiny.participation import Participant, assigned, decide, is_mixed, paging_sentences, who_trains_what
+from fedtiny.participation import Participant, is_mixed, paging_sentences, who_trains_what
 from fedtiny.scenario.schema import Scenario
-from fedtiny.training.batches import Batches
 from fedtiny.training.cohort_rules import Cohort, can_be_vectorised, cohort_for
 from fedtiny.training.local import Examples, FlatNetwork, dtype_of
 from fedtiny.training.one_thread import one_thread
@@ -49,17 +49,18 @@ class World:
     """How clients are trained; the scenario in `blueprint` states it."""
     train: Examples
     test: Examples
-    participants: list[Participant]
+    participants: Participants
+    """Every device of the fleet, by its number; of a population they are made when they are asked for."""
     source: str
-    parts: dict[int, OwnElements] | None = None
+    parts: Mapping[int, OwnElements] | None = None
     """In a mixed fleet, by device number, what each device that takes part trains of the flat vector."""
     notes: tuple[str, ...] = ()
     """Sentences on where the initial values come from, for the report."""
 
     @property
-    def included(self) -> list[Participant]:
+    def included(self) -> Sequence[Participant]:
         """The devices that take part."""
-        return [participant for participant in self.participants if participant.fits]
+        return self.participants.included
 
 
 @one_thread()
@@ -72,7 +73,7 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     plans = blueprint(scenario, allow_code=allow_code)
     dataset = scenario.data.load(plans.streams)
     shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
-    plans, participants = _decided(plans, _split(plans, dataset, shares), allow_code)
+    plans, participants = enrol(plans, dataset, shares, allow_code=allow_code)
     dtype = dtype_of(scenario.training.precision)
     train = _examples(dataset.train_inputs, dataset.train_targets, dtype)
     notes = _initial_values(plans, dataset, train, shares, progress)
@@ -95,12 +96,11 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     )
 
 
-def _cohort(plans: Blueprint, participants: list[Participant], flat: FlatNetwork) -> Cohort:
+def _cohort(plans: Blueprint, participants: Participants, flat: FlatNetwork) -> Cohort:
     """How clients are trained: as the scenario states it, else by the fixed rule. Raises ScenarioError for what cannot be."""
     wanted, own_code = plans.scenario.training.cohort, isinstance(plans.scenario.model, PythonNetwork | GivenNetwork)
     if wanted is None:
-        sizes = [min(own.batches.batch_size, len(own.batches.indices)) for own in participants if own.fits]
-        return cohort_for(flat, plans.summary, max(sizes), own_code=own_code)
+        return cohort_for(flat, plans.summary, participants.largest_batch, own_code=own_code)
     if wanted.execution == "vectorised" and (own_code or not can_be_vectorised(flat)):
         raise ScenarioError(
             f"clients of {plans.summary.model} with this update cannot be trained in one pass: a layer that trains has no form for many "
@@ -114,49 +114,20 @@ def _stating(scenario: Scenario, cohort: Cohort) -> Scenario:
     return scenario.model_copy(update={"training": scenario.training.model_copy(update={"cohort": cohort})})
 
 
-def _layouts(plans: Blueprint, participants: list[Participant]) -> tuple[Layout, dict[int, OwnElements] | None]:
+def _layouts(plans: Blueprint, participants: Participants) -> tuple[Layout, Mapping[int, OwnElements] | None]:
     """The layout of everything that anybody trains, and who trains what of it where that differs."""
     values = {name: parameter.numpy(force=True) for name, parameter in plans.network.named_parameters()}
-    included = [participant for participant in participants if participant.fits]
-    layouts = {plan: layout_of(plan, plans.summary, values) for plan in dict.fromkeys(participant.plan for participant in included)}
+    included = dict.fromkeys(participant.plan for participant, _ in participants.counted if participant.fits)
+    layouts = {plan: layout_of(plan, plans.summary, values) for plan in included}
     if len(layouts) == 1:
         return next(iter(layouts.values())), None
     shared = union(layouts.values(), [parameter.name for parameter in plans.summary.parameters])
-    own = {plan: own_elements(layout, shared) for plan, layout in layouts.items()}
-    return shared, {participant.traits.number: own[participant.plan] for participant in included}
+    return shared, OwnParts(participants, {plan: own_elements(layout, shared) for plan, layout in layouts.items()})
 
 
 def _examples(inputs: np.ndarray, targets: np.ndarray, dtype: torch.dtype) -> Examples:
     values = torch.from_numpy(np.ascontiguousarray(targets))
     return Examples(torch.from_numpy(np.ascontiguousarray(inputs)).to(dtype), values.to(dtype) if values.is_floating_point() else values)
-
-
-def _split(plans: Blueprint, dataset: Dataset, shares: Shares) -> list[np.ndarray]:
-    owners = None if dataset.client_train is None else dataset.client_train[shares.private]
-    _, classes = np.unique([device.device.memory for device in plans.fleet], return_inverse=True)
-    known = KnownOfClients(owners, classes)
-    parts = plans.scenario.data.partition.split(dataset.train_targets[shares.private], len(plans.fleet), plans.streams, known)
-    return [shares.private[part] for part in parts]
-
-
-def _decided(plans: Blueprint, parts: list[np.ndarray], allow_code: bool) -> tuple[Blueprint, list[Participant]]:
-    """Who trains what, and the blueprint for that: where the network has lite residual modules only for an update that turns out to
-    fit nobody, it is built without them, and everything is decided again."""
-    participants = assigned(plans, _batches(plans, parts))
-    used = any(participant.candidate.update.trains_lite_residual for participant in participants if participant.fits)
-    if len(plans.candidates) > 1 and plans.carries_lite_residual_for_an_update and not used:
-        plans = blueprint(plans.scenario, allow_code=allow_code, without_lite_residual=True)
-        participants = assigned(plans, _batches(plans, parts))
-    decide(plans.scenario, participants)
-    return plans, participants
-
-
-def _batches(plans: Blueprint, parts: list[np.ndarray]) -> list[Batches]:
-    wanted = plans.scenario.training.batch_size
-    return [
-        Batches(indices, len(indices) if wanted == "all" else wanted, plans.streams, ("group", device.group, "device", device.index))
-        for device, indices in zip(plans.fleet, parts, strict=True)
-    ]
 
 
 def _initial_values(
@@ -254,17 +225,17 @@ def check(scenario: Scenario, *, allow_code: bool = False) -> Checked:
 
     Raises what `blueprint` raises, and InfeasibleError and ScenarioError as `prepare` does.
     """
-    if scenario.learning == "none":
+    if scenario.learning == "none" or isinstance(scenario.fleet, Population):
         timed = timed_fleet(scenario, allow_code=allow_code)
         return _checked(timed.blueprint, [(item.one, item.count) for item in timed.classes])
     plans = blueprint(scenario, allow_code=allow_code)
     if scenario.training.batch_size == "all":
         dataset = scenario.data.load(plans.streams)
-        parts = _split(plans, dataset, shares_of(dataset, scenario.model.pretrained, plans.streams))
+        parts = split(plans, dataset, shares_of(dataset, scenario.model.pretrained, plans.streams))
     else:
         parts = [np.arange(0) for _ in plans.fleet]
-    plans, participants = _decided(plans, parts, allow_code)
-    return _checked(plans, [(participant, 1) for participant in participants])
+    plans, participants = decided(plans, parts, allow_code=allow_code)
+    return _checked(plans, participants.counted)
 
 
 def _checked(plans: Blueprint, counted: list[tuple[Participant, int]]) -> Checked:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
 from fedtiny.costs.paging import paging_energy
+from fedtiny.fleet.enrolled import AnyFleet
 from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.results.record import ACTIVITIES
 from fedtiny.simulation.stall_causes import Stalls
@@ -30,7 +31,7 @@ Integers = NDArray[np.int64]
 class RecordedActivities:
     """Rows of the activities table, waiting included, by start, device and kind; see `results.activities.Activities`."""
 
-    _groups: Sequence[GroupMembers]
+    _fleet: AnyFleet
     _columns: Columns
     _waits: Waits
     _order: NDArray[np.int32]
@@ -44,7 +45,7 @@ class RecordedActivities:
     def to_batches(self, max_chunksize: int) -> Iterator[pa.RecordBatch]:
         """All rows in order, this many at a time."""
         for first in range(0, self.num_rows, max_chunksize):
-            yield _batch(self._groups, self._columns, self._waits, self._order[first : first + max_chunksize])
+            yield _batch(self._fleet, self._columns, self._waits, self._order[first : first + max_chunksize])
 
     def stalls(self) -> Stalls:
         """When processors stalled."""
@@ -52,15 +53,13 @@ class RecordedActivities:
         return Stalls(self._waits.device[rows], self._waits.start[rows], self._waits.end[rows])
 
 
-def recorded_activities(
-    groups: Sequence[GroupMembers], trace: Trace, versions: Mapping[int, float], listed: Integers, end: float
-) -> RecordedActivities:
+def recorded_activities(fleet: AnyFleet, trace: Trace, versions: Mapping[int, float], listed: Integers, end: float) -> RecordedActivities:
     """What happened until `end` (s) in a trace that nobody adds to any more; `versions` maps rounds to the time of their version (s).
 
-    `listed` are the devices whose waits count (ascending), `groups` those of the fleet.
+    `listed` are the devices whose waits count (ascending), `fleet` all there are.
     """
     waits, columns = waiting(trace, versions, listed, end), trace.columns()
-    return RecordedActivities(groups, columns, waits, _order(columns, waits))
+    return RecordedActivities(fleet, columns, waits, _order(columns, waits))
 
 
 def _order(columns: Columns, waits: Waits) -> NDArray[np.int32]:
@@ -97,7 +96,7 @@ def _cuts(starts: tuple[Floats, Floats], orders: tuple[NDArray[np.int32], NDArra
     return [int(np.searchsorted(start, until, "right", sorter=order)) for start, order in zip(starts, orders, strict=True)]
 
 
-def _batch(groups: Sequence[GroupMembers], columns: Columns, waits: Waits, rows: NDArray[np.int32]) -> pa.RecordBatch:
+def _batch(fleet: AnyFleet, columns: Columns, waits: Waits, rows: NDArray[np.int32]) -> pa.RecordBatch:
     """These rows, as `_order` numbers them, as rows of the table."""
     waited = rows >= len(columns.kind)
     recorded, wait = rows[~waited], rows[waited] - len(columns.kind)
@@ -120,7 +119,7 @@ def _batch(groups: Sequence[GroupMembers], columns: Columns, waits: Waits, rows:
         "bytes": pa.array(np.where(transfer, amount, 0).astype(np.int64)),
         "payload_bytes": pa.array(taken(columns.payload_bytes, 0)),
         "macs": pa.array(np.where(transfer, 0.0, amount)),
-        "energy": _nullable(energies(groups, device, kind, finish - start, amount)),
+        "energy": _nullable(energies(fleet, device, kind, finish - start, amount)),
         "outcome": _names(taken(columns.outcome, DONE), OUTCOMES),
     }
     return pa.RecordBatch.from_arrays([made[name] for name in ACTIVITIES.names], schema=ACTIVITIES)
@@ -134,14 +133,14 @@ def _nullable(values: Floats) -> pa.Array:
     return pa.array(values, mask=np.isnan(values))
 
 
-def energies(groups: Sequence[GroupMembers], device: NDArray[Any], kind: NDArray[np.int8], seconds: Floats, size: Floats) -> Floats:
-    """Joules of activities of a fleet with these groups, each array (activities,); nan where they are not known.
+def energies(fleet: AnyFleet, device: NDArray[Any], kind: NDArray[np.int8], seconds: Floats, size: Floats) -> Floats:
+    """Joules of activities of a fleet's devices, each array (activities,); nan where they are not known.
 
     All devices of a group cost the same.
     """
-    of_group = np.searchsorted([group.first for group in groups], device, "right") - 1
+    of_group = fleet.groups_of(device)
     result = np.zeros(len(device))
-    for place, group in enumerate(groups):
+    for place, group in enumerate(fleet.groups):
         for code in (DOWNLOAD, *WORK, IDLE, STALL, UPLOAD):
             rows = np.flatnonzero((of_group == place) & (kind == code))
             result[rows] = _energy(code, group, seconds[rows], size[rows])

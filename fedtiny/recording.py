@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedtiny.federation.grid import Participation
+from fedtiny.fleet.enrolled import EnrolledDevices
 from fedtiny.participation import Participant
 from fedtiny.preparation import World
 from fedtiny.recorded_activities import RecordedActivities, energies, recorded_activities
@@ -51,7 +52,7 @@ class Version:
 def activities_of(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> RecordedActivities:
     """All activities in the order of their start, waiting included; `versions` maps rounds to the time of their version (s)."""
     listed = np.array(_listed(world, trace.asked.arrays()[0], included=True), dtype=np.int64)
-    return recorded_activities(world.blueprint.fleet.groups, trace, versions, listed, end)
+    return recorded_activities(world.blueprint.fleet, trace, versions, listed, end)
 
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:
@@ -60,8 +61,9 @@ def activities_table(world: World, trace: Trace, versions: Mapping[int, float], 
 
 
 def _listed(world: World, reached: NDArray[np.int32] | Integers, *, included: bool) -> Sequence[int]:
-    """The devices that tables list, ascending: of a large fleet those that a message reached; `included`: only who takes part."""
-    if len(world.participants) > LISTED_WHOLE:
+    """The devices that tables list, ascending: of a population or a large fleet of groups those that a message reached; `included`: only
+    who takes part."""
+    if len(world.participants) > LISTED_WHOLE or isinstance(world.blueprint.fleet, EnrolledDevices):
         return [int(number) for number in np.unique(reached)]
     return [participant.traits.number for participant in (world.included if included else world.participants)]
 
@@ -116,13 +118,13 @@ def _set_off(world: World, trace: Trace, versions: Sequence[Version]) -> list[fl
         later = slice(version.begun, max(version.begun, until))
         rows = np.arange(later.start, later.stop)[columns.end[later] <= version.virtual_time]
         seconds = columns.end[rows] - columns.start[rows]
-        joules = energies(world.blueprint.fleet.groups, columns.device[rows], columns.kind[rows], seconds, columns.amount[rows])
+        joules = energies(world.blueprint.fleet, columns.device[rows], columns.kind[rows], seconds, columns.amount[rows])
         result.append(sum(np.nan_to_num(joules, nan=0.0).tolist()))
     return result
 
 
 def devices_table(world: World, activities: Activities) -> pa.Table:
-    """One row per device of the fleet; of a fleet above LISTED_WHOLE, per device that a message reached."""
+    """One row per device of the fleet; of a population or a fleet above LISTED_WHOLE, per device that a message reached."""
     listed = np.array(_listed(world, _devices_of(activities), included=False), dtype=np.int64)
     sums = _sums(activities, listed)
     columns: dict[str, list[Any]] = {name: [] for name in DEVICES.names}

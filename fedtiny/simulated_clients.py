@@ -6,7 +6,7 @@ work. All of them give the same bytes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,6 @@ from fedtiny.strategies.synchronous import client_metrics
 from fedtiny.training.cohort import CohortTrainer
 from fedtiny.training.local import LocalLearner, Observer
 from fedtiny.training.local_work import LocalResult, Package
-from fedtiny.updates.plan import UpdatePlan
 
 TrainingOf = Callable[[World], AbstractContextManager[Training]]
 """What gives a run its way of training packages, and puts it away afterwards."""
@@ -73,33 +72,25 @@ def own_clients(world: World, training: Training, observe: Observer | None = Non
 
 def effort_of(world: World) -> Callable[[int, int, int], StepCost]:
     """What a device's local steps cost, by device number, first step (from 1) and how many."""
-    plans = world.blueprint
-    by_number: dict[int, Participant] = {participant.traits.number: participant for participant in world.participants}
+    plans, participants = world.blueprint, world.participants
+    # devices share their plans, and to compare two plans takes longer than to know one again; devices of one group are alike but for their
+    # connection, those of a population in memory too
+    costs: dict[tuple[int, float, int, int], StepCost] = {}
 
-    # devices of one group are alike but for their connection
-    device_of = {participant.traits.group: participant.traits.device for participant in world.participants}
-
-    @cache
-    def of_class(group: int, plan: UpdatePlan, batch_size: int) -> StepCost:
-        device = device_of[group]
-        return step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
-
-    # devices share their plans, and to compare two plans takes longer than to know one again
-    costs: dict[tuple[int, int, int], StepCost] = {}
-
-    def of_step(number: int, batch_size: int) -> StepCost:
-        participant = by_number[number]
-        key = (participant.traits.group, id(participant.plan), batch_size)
+    def of_step(participant: Participant, batch_size: int) -> StepCost:
+        device, plan = participant.traits.device, participant.plan
+        key = (participant.traits.group, device.memory, id(plan), batch_size)
         if key not in costs:
-            costs[key] = of_class(participant.traits.group, participant.plan, batch_size)
+            costs[key] = step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
         return costs[key]
 
     def effort(number: int, first: int, steps: int) -> StepCost:
-        batches = by_number[number].batches
+        participant = participants[number]
+        batches = participant.batches
         if len(batches.indices) % batches.batch_size:
-            costs = [of_step(number, batches.size(step)) for step in range(first, first + steps)]
+            costs = [of_step(participant, batches.size(step)) for step in range(first, first + steps)]
         else:
-            costs = [of_step(number, batches.batch_size)] * steps
-        return total_cost(costs)
+            costs = [of_step(participant, batches.batch_size)] * steps
+        return total_cost(costs).at(participant.traits.speed)
 
     return effort

@@ -4,7 +4,7 @@ What depends on the content of data or vectors is null too: the labels that a de
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import cast, overload
 
@@ -12,7 +12,7 @@ import torch
 
 from fedtiny.attribution import attribution
 from fedtiny.blueprint import Blueprint
-from fedtiny.device_classes import Enrolled, TimedFleet
+from fedtiny.device_classes import TimedFleet
 from fedtiny.federation.grid import Participation
 from fedtiny.participation import Participant, memory_needs, paging_sentences
 from fedtiny.preparation import World
@@ -90,7 +90,7 @@ class _Participants(Sequence[Participant]):
         return self._made(self.numbers[place])
 
     def _made(self, number: int) -> Participant:
-        return replace(self.fleet.classes[self.fleet.place_of(number)].one, traits=self.fleet.traits(number))
+        return self.fleet.participant(number)
 
 
 @dataclass(frozen=True)
@@ -114,4 +114,4 @@ class _TimedWorld:
 
     @property
     def included(self) -> _Participants:
-        return _Participants(self.fleet, Enrolled(self.fleet.included))
+        return _Participants(self.fleet, self.fleet.numbers)

@@ -7,13 +7,14 @@ what they depend on: the network and its start, the data, the optimizer, the see
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from fedtiny.costs.extra_memory import extra_memory
 from fedtiny.design.contribution import Analysis, Subject, cached_contributions, measure_contributions
 from fedtiny.design.scheme_search import Contributions, Found, MemoryOf, Scheme, evolve, solve
+from fedtiny.enrolment import ListedParticipants
 from fedtiny.errors import InfeasibleError, ScenarioError
 from fedtiny.preparation import World, prepare
 from fedtiny.scenario.schema import Scenario
@@ -22,6 +23,8 @@ from fedtiny.updates.convolutions import main_convolutions
 from fedtiny.updates.last import Last
 from fedtiny.updates.plan import UpdatePlan
 from fedtiny.updates.sparse import Sparse
+
+_MOST_DRAWN: Final = 1000
 
 Progress = Callable[[int, int], None]
 """(measurements done, measurements in all) -> None."""
@@ -124,7 +127,9 @@ def _subject(world: World, convolutions: int) -> Subject:
     def plan_of(scheme: Scheme) -> UpdatePlan:
         return Sparse(biases=scheme.biases, weights=dict(scheme.weights)).plan(plans.summary)
 
-    members = np.sort(np.concatenate([participant.batches.indices for participant in world.participants]))
+    # those of a population draw from the same examples, and a thousand of them have drawn enough
+    devices = world.participants if isinstance(world.participants, ListedParticipants) else world.participants[:_MOST_DRAWN]
+    members = np.sort(np.concatenate([participant.batches.indices for participant in devices]))
     wanted = plans.scenario.training.batch_size
     return Subject(
         network=plans.network,

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 import fedtiny
+from fedtiny.fleet.fleet import Members
+from fedtiny.randomness import Streams
 from fedtiny.recorded_activities import RecordedActivities, recorded_activities
 from fedtiny.results.record import ACTIVITIES, RunResult
 from fedtiny.scenario.schema import Scenario
@@ -17,7 +19,8 @@ from fedtiny.simulation.trace import DONE, DOWNLOAD, TRAIN, UPLOAD, Trace
 from fedtiny.simulation.used_work import contributions, waste
 
 DEVICES = 1_000
-GROUPS = [SimpleNamespace(first=0, device=SimpleNamespace(power=None), network=SimpleNamespace(energy_down=None, energy_up=None))]
+GROUP = SimpleNamespace(first=0, device=SimpleNamespace(power=None), network=SimpleNamespace(energy_down=None, energy_up=None))
+FLEET = Members((GROUP,), Streams(0))  # type: ignore[arg-type]
 BYTES_A_ROW = 40
 """A row of the table takes about 90; a wait and its place in the order take 29, of which there is one for every row of the trace."""
 
@@ -43,7 +46,7 @@ def made(count: int) -> tuple[int, RecordedActivities]:
     trace, versions, end = rounds(count)
     times = np.array(list(versions.values()))
     tracemalloc.start()
-    activities = recorded_activities(GROUPS, trace, versions, np.arange(DEVICES), end)  # type: ignore[arg-type]
+    activities = recorded_activities(FLEET, trace, versions, np.arange(DEVICES), end)
     used = contributions(trace, times, carries_late=False)
     waste(trace, used, count)
     critical_path(trace, times)

@@ -26,6 +26,10 @@ class StepCost:
         """Both together."""
         return self.computing + self.paging
 
+    def at(self, speed: float) -> "StepCost":
+        """The same on a device that computes so many times as fast."""
+        return self if speed == 1.0 else StepCost(self.computing / speed, self.macs, self.paging)
+
 
 def total_cost(costs: Sequence[StepCost]) -> StepCost:
     """What several steps take together."""

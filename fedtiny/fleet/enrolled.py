@@ -92,8 +92,7 @@ class EnrolledDevices(Sequence[Traits]):
         sigma = np.array([member.sigma for member in self.members])[self.member_of[numbers]]
         if not sigma.any():
             return np.ones(len(numbers))
-        first, second = self._table.uniforms(numbers, np.ones_like(numbers))
-        return np.asarray(np.exp(sigma * np.sqrt(-2.0 * np.log(first)) * np.cos(2.0 * np.pi * second)))
+        return np.asarray(np.exp(sigma * normals(self._table, numbers, np.ones_like(numbers))))
 
     @property
     def member_of(self) -> Places:
@@ -119,6 +118,12 @@ class EnrolledDevices(Sequence[Traits]):
     @cached_property
     def _table(self) -> RandomTable:
         return RandomTable(self.streams, "group", _GROUP, "population")
+
+
+def normals(table: RandomTable, rows: Integers, columns: Integers) -> Floats:
+    """A standard normal number for every place of a random table, (places,)."""
+    first, second = table.uniforms(rows, columns)
+    return np.asarray(np.sqrt(-2.0 * np.log(first)) * np.cos(2.0 * np.pi * second))
 
 
 AnyFleet = Members | EnrolledDevices

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SerializeAsAny, Strict, WrapValidator, model_validator
 
+from fedtiny.datasets.with_replacement import WithReplacement
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.device import DeviceOverride
 from fedtiny.fleet.fleet import FleetGroup
 from fedtiny.fleet.network import NetworkOverride
+from fedtiny.fleet.population import Population
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
 from fedtiny.parts import Part
@@ -29,9 +31,9 @@ from fedtiny.updates.full import Full
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 MOST_DEVICES: Final = 100_000
-"""In a run with learning: every device has a share of the data and a row in devices.parquet."""
+"""Of groups in a run with learning: every device has a share of the data and a row in devices.parquet."""
 MOST_TIMED_DEVICES: Final = 10_000_000
-"""Without learning: devices are made when a message reaches them."""
+"""Of a population, and without learning: devices are made when a message reaches them."""
 _LARGEST_SEED: Final = 2**63 - 1
 
 
@@ -103,8 +105,8 @@ class Scenario(Part):
     """Which parameters train on the devices; the others are frozen and never sent."""
     strategy: AnyStrategy
     """How the server combines what the devices send."""
-    fleet: Annotated[tuple[FleetGroup, ...], Strict(False), Field(min_length=1)]
-    """Who takes part: so many of this device on that network."""
+    fleet: Annotated[tuple[FleetGroup, ...], Strict(False), Field(min_length=1)] | Population
+    """Who takes part: groups, so many of this device on that network; or {kind: population, ...}, devices drawn from a mixture."""
     device: DeviceOverride | None = None
     """Keys that override those of every device of the fleet."""
     network: NetworkOverride | None = None
@@ -129,9 +131,15 @@ class Scenario(Part):
         _check_dga(self.strategy, self.training)
         _check_quantization(self)
         _check_devices(self)
+        _check_partition(self)
         _check_dropout(self)
         _check_cohort(self)
         return self
+
+    @property
+    def devices(self) -> int:
+        """How many devices are enrolled."""
+        return self.fleet.count if isinstance(self.fleet, Population) else sum(group.count for group in self.fleet)
 
 
 def _check_dga(strategy: AnyStrategy, training: Training) -> None:
@@ -163,8 +171,11 @@ def _check_quantization(scenario: Scenario) -> None:
 
 
 def _check_dropout(scenario: Scenario) -> None:
-    place = next((place for place, group in enumerate(scenario.fleet) if group.dropout > 0), None)
-    strategy = scenario.strategy
+    strategy, fleet = scenario.strategy, scenario.fleet
+    if isinstance(fleet, Population):
+        place: tuple[int, ...] | None = () if fleet.dropout else None
+    else:
+        place = next(((place,) for place, group in enumerate(fleet) if group.dropout), None)
     if place is None or strategy.message_lifetime is not None:
         return
     synchronous = isinstance(strategy, FlowerRounds)
@@ -177,25 +188,41 @@ def _check_dropout(scenario: Scenario) -> None:
     )
     raise ScenarioError(
         f"devices that drop out send no reply, and the server would wait for it for ever: {remedy} (such as 10 min), or leave out dropout",
-        ("fleet", place, "dropout"),
+        ("fleet", *place, "dropout"),
     )
 
 
 def _check_devices(scenario: Scenario) -> None:
-    devices = sum(group.count for group in scenario.fleet)
-    most = MOST_DEVICES if scenario.learning == "real" else MOST_TIMED_DEVICES
+    devices, drawn = scenario.devices, isinstance(scenario.fleet, Population)
+    most = MOST_TIMED_DEVICES if drawn or scenario.learning == "none" else MOST_DEVICES
     if devices > most:
-        remedy = f", or {MOST_TIMED_DEVICES} with `learning: none`" if scenario.learning == "real" else ""
-        raise ScenarioError(f"{devices} devices are too many: a fleet of groups has at most {most}{remedy}", ("fleet",))
+        what = "population" if drawn else "fleet of groups"
+        remedy = "" if most == MOST_TIMED_DEVICES else f", or {MOST_TIMED_DEVICES} as a population or with `learning: none`"
+        raise ScenarioError(f"{devices} devices are too many: a {what} has at most {most}{remedy}", ("fleet",))
     for key in ("min_available_nodes", "min_train_nodes"):
         wanted = getattr(scenario.strategy, key)
         if wanted > devices:
             raise ScenarioError(f"waits for {wanted} devices, but the fleet has {devices}: lower it or add devices", ("strategy", key))
 
 
+def _check_partition(scenario: Scenario) -> None:
+    drawn, partition = isinstance(scenario.fleet, Population), scenario.data.partition
+    if drawn == isinstance(partition, WithReplacement):
+        return
+    split = f"devices of a population draw their examples themselves, and partition {partition.kind} splits what there is: use"
+    place = ("data", "partition")
+    if drawn:
+        raise ScenarioError(f"{split} partition: {{kind: with_replacement, examples: 100}} for a hundred or so each", place)
+    raise ScenarioError(
+        "partition with_replacement is for populations, and this fleet is one of groups: use iid, dirichlet or another kind, or "
+        "fleet: {kind: population, ...}",
+        place,
+    )
+
+
 def _check_cohort(scenario: Scenario) -> None:
     strategy = scenario.strategy
-    asked = strategy.cohort_size(sum(group.count for group in scenario.fleet))
+    asked = strategy.cohort_size(scenario.devices)
     match strategy:
         case Krum() | MultiKrum() | Bulyan():
             require_enough(strategy, asked)

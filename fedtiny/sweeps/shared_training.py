@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from fedtiny.fleet.population import Population
 from fedtiny.scenario.schema import Scenario
 from fedtiny.sweeps.axes import Cell
 from fedtiny.training.journal import DEFAULT_BYTES
@@ -106,7 +107,8 @@ class Turns:
 def learning_group(scenario: Scenario) -> str:
     """The same for scenarios that differ in what takes time alone."""
     plain = {key: value for key, value in scenario.to_plain().items() if key not in _TIMING_KEYS}
-    plain["fleet"] = [group.count for group in scenario.fleet]
+    if not isinstance(scenario.fleet, Population):
+        plain["fleet"] = [group.count for group in scenario.fleet]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:_GROUP_DIGITS]
 
 

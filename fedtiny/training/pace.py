@@ -40,9 +40,15 @@ EQUAL: Final = Pace()
 
 def paces(step_times: Sequence[tuple[float, int]], *, normalized: bool) -> list[Pace]:
     """The paces of devices from (seconds of a step, how many devices are like it); at least one device."""
+    median = median_seconds(step_times)
+    return [Pace(median / seconds, normalized) for seconds, _ in step_times]
+
+
+def median_seconds(step_times: Sequence[tuple[float, int]]) -> float:
+    """c of devices with (seconds of a step, how many devices are like it); at least one device."""
     half, seen, median = sum(count for _, count in step_times) / 2, 0, 0.0
     for seconds, count in sorted(step_times):
         seen, median = seen + count, seconds
         if seen >= half:
             break
-    return [Pace(median / seconds, normalized) for seconds, _ in step_times]
+    return median
