@@ -10,6 +10,9 @@ the same bytes everywhere. The resolved scenario states what was chosen, and `tr
 | more than `MOST_TRAINABLE` trainable elements | loop: there arithmetic counts, and a matrix of all clients' weights leaves the caches |
 | so large activations that fewer than `FEWEST_CLIENTS` clients fit into `PASS_BYTES` | loop |
 | others | vectorised, as many clients as fit into `PASS_BYTES`, at most `MOST_CLIENTS` |
+
+A package of a loop is as many clients as have replies of `LOOP_BYTES` together, at least one and at most `LOOP_CLIENTS`: more would be
+kept until they are read, in memory that the system has to find anew in every round.
 """  # noqa: E501
 
 from typing import Annotated, Final, Literal
@@ -28,6 +31,8 @@ PASS_BYTES: Final = 400_000_000
 MOST_CLIENTS: Final = 64
 FEWEST_CLIENTS: Final = 4
 LOOP_CLIENTS: Final = 16
+LOOP_BYTES: Final = 8_000_000
+"""Bytes of weights that a package of a loop keeps until they are read."""
 
 
 class Cohort(Part):
@@ -52,10 +57,11 @@ def can_be_vectorised(flat: FlatNetwork) -> bool:
 
 def cohort_for(flat: FlatNetwork, summary: ModelSummary, batch_size: int, *, own_code: bool = False) -> Cohort:
     """The fixed rule; `batch_size` is the largest of a client's batches, `own_code` whether the network is the user's."""
-    loop = Cohort(execution="loop", clients=LOOP_CLIENTS)
+    element = flat.weights.element_size()
+    replies = LOOP_BYTES // max(1, element * flat.layout.elements)
+    loop = Cohort(execution="loop", clients=max(1, min(replies, LOOP_CLIENTS)))
     if own_code or not can_be_vectorised(flat) or flat.layout.elements > MOST_TRAINABLE:
         return loop
-    element = flat.weights.element_size()
     activations = sum(layer.input_elements + layer.output_elements for layer in summary.layers)
     clients = PASS_BYTES // (element * (batch_size * activations + 4 * flat.layout.elements))
     return loop if clients < FEWEST_CLIENTS else Cohort(execution="vectorised", clients=min(clients, MOST_CLIENTS))

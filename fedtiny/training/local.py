@@ -280,7 +280,7 @@ class LocalLearner:
 
     def _backward(self, step: int, chosen: np.ndarray) -> float:
         if self.stochastic:
-            torch.manual_seed(self.batches.streams.integer(*self.batches.path, "noise", step))
+            torch.default_generator.manual_seed(self.batches.streams.integer(*self.batches.path, "noise", step))  # all devices: 0.6 ms
         examples, indices = self.examples_of_all, torch.from_numpy(chosen)
         return self.flat.fresh_backward(examples.inputs.index_select(0, indices), examples.targets.index_select(0, indices))
 
