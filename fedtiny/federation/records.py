@@ -15,7 +15,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.flower_internals import array_of, with_entries
+from fedtiny.federation.flower_internals import array_of, entries, with_entries
 
 ARRAYS = "arrays"
 CONFIG = "config"
@@ -113,7 +113,12 @@ def message_bytes(content: RecordDict) -> int:
 def payload_bytes(content: RecordDict) -> int:
     """Bytes of the tensors' elements in a message, without headers, keys, configuration and metrics."""
     arrays = (array for record in content.values() if isinstance(record, ArrayRecord) for array in record.values())
-    return sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
+    return sum(math.prod(array.shape) * _bytes_of(array.dtype) for array in arrays)
+
+
+@lru_cache(maxsize=64)
+def _bytes_of(element: str) -> int:
+    return np.dtype(element).itemsize
 
 
 def isolated(content: RecordDict) -> RecordDict:
@@ -132,7 +137,7 @@ def _copied(record: ArrayRecord | ConfigRecord | MetricRecord) -> ArrayRecord | 
 def round_of(content: RecordDict) -> int:
     """The round a message says it belongs to; 0 if it says none."""
     for config in content.values():
-        number = config.get(ROUND) if isinstance(config, ConfigRecord) else None
+        number = entries(config).get(ROUND) if isinstance(config, ConfigRecord) else None
         if isinstance(number, int):
             return number
     return 0
@@ -140,6 +145,6 @@ def round_of(content: RecordDict) -> int:
 
 def piece_of(content: RecordDict) -> str:
     """What kind of work within its round a message asks for, in its strategy's own words; empty if it says none."""
-    config = content.get(CONFIG)
-    piece = config.get(PIECE) if isinstance(config, ConfigRecord) else None
+    config = entries(content).get(CONFIG)
+    piece = entries(config).get(PIECE) if isinstance(config, ConfigRecord) else None
     return piece if isinstance(piece, str) else ""
