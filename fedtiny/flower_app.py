@@ -20,6 +20,7 @@ from flwr.serverapp import Grid
 
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.client_work import client_app, partition_id
+from fedtiny.federation.garbage import quick_collections
 from fedtiny.federation.grid import VirtualTimeGrid
 from fedtiny.federation.records import LOCAL_STEPS, NUM_PARTITIONS, Vector, array_record, vector_of
 from fedtiny.preparation import World
@@ -84,7 +85,7 @@ def serve(
     config = ConfigRecord({LOCAL_STEPS: training.local_steps, **stated_rates(training.optimizer)})
     initial = array_record(world.flat.read())
     parts = None if world.parts is None else OwnPositions(world.parts)
-    with _seeded(world.blueprint.streams, grid), suppress(_TargetReached):
+    with _seeded(world.blueprint.streams, grid), quick_collections(), suppress(_TargetReached):
         scenario.strategy.start(grid, initial, _ENDLESS if stop.rounds is None else stop.rounds, config, version, parts)
     return last[0]
 
