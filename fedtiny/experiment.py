@@ -38,6 +38,7 @@ from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulated_clients import TrainingOf, in_this_process, own_clients
+from fedtiny.simulation.connection import place_server
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.trace import Trace
 from fedtiny.strategies.asynchronous import oldest_reply_of
@@ -160,6 +161,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
     """
     scenario, streams = world.blueprint.scenario, world.blueprint.streams
     environment = simpy.Environment()
+    place_server(environment, scenario.server)
     nodes = {}
     for participant in world.included:
         number = participant.traits.number

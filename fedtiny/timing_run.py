@@ -17,6 +17,7 @@ from fedtiny.device_classes import DeviceClass, Enrolled, TimedFleet, timed_flee
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.foresight import Course
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.connection import place_server
 from fedtiny.simulation.device import Execution
 from fedtiny.simulation.exchange import Exchange, Instruction, Participation, TimeIsUp
 from fedtiny.simulation.trace import Trace
@@ -81,6 +82,7 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         horizon=inf if stop.virtual_time is None else stop.virtual_time,
         most_staleness=oldest_reply_of(scenario.strategy),
     )
+    place_server(exchange.environment, scenario.server)
     terms = Terms(
         nodes=Enrolled(fleet.included),
         # Flower's strategies draw from Python's global generator, which a run seeds so

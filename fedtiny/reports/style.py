@@ -40,6 +40,7 @@ ACTIVITY_COLORS: Final = {
     "train": GREEN,
     "evaluate": PURPLE,
     "paging": INK,
+    "promotion": SOFT,
     "start_up": SKY,
     "stall": VERMILLION,
     "idle": FADED,

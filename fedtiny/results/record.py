@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from fedtiny.results.activities import Activities, TableWhenAsked
 
-ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "start_up"]
+ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
 DeviceStatus = Literal["trained", "excluded", "downgraded", "dead", "unused"]
 RunStatus = Literal["running", "done", "failed", "interrupted"]

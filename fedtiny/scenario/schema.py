@@ -15,6 +15,7 @@ from fedtiny.fleet.device import DeviceOverride
 from fedtiny.fleet.fleet import FleetGroup
 from fedtiny.fleet.network import NetworkOverride
 from fedtiny.fleet.population import Population
+from fedtiny.fleet.sharing import FREE_SERVER, ServerLink
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
 from fedtiny.parts import Part
@@ -111,6 +112,8 @@ class Scenario(Part):
     """Keys that override those of every device of the fleet."""
     network: NetworkOverride | None = None
     """Keys that override those of every network of the fleet."""
+    server: ServerLink = FREE_SERVER
+    """The server's connection as its clients see it: what all of them together can have at once; left out: unlimited and free."""
     accounting: Literal["tinytl", "mcu", "autograd"] = "tinytl"
     """Which accounting of training memory decides what fits: TinyTL's tables, the int8 graph of a microcontroller (its peak SRAM
     against the device's memory), or what PyTorch keeps (docs/memory.md)."""
@@ -134,6 +137,7 @@ class Scenario(Part):
         _check_partition(self)
         _check_dropout(self)
         _check_cohort(self)
+        _check_shared_links(self)
         return self
 
     @property
@@ -218,6 +222,19 @@ def _check_partition(scenario: Scenario) -> None:
         "fleet: {kind: population, ...}",
         place,
     )
+
+
+def _check_shared_links(scenario: Scenario) -> None:
+    if scenario.server == FREE_SERVER:
+        return
+    stated = scenario.network is not None and scenario.network.access_point is not None
+    groups = [item for item in scenario.fleet if isinstance(item, FleetGroup)] if isinstance(scenario.fleet, tuple) else []
+    if stated or any(group.network_profile().access_point is not None for group in groups):
+        raise ScenarioError(
+            "a transfer is shared fairly on one link: give the server a limit or devices an access_point, not both; where the server is the "
+            "narrower one, leave out access_point",
+            ("server",),
+        )
 
 
 def _check_cohort(scenario: Scenario) -> None:

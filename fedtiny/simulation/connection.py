@@ -3,6 +3,8 @@
 A plain connection, bytes over a rate, needs nothing of this.
 """
 
+import simpy
+
 from fedtiny.fleet.fleet import Traits
 from fedtiny.fleet.sharing import FREE_SERVER, ServerLink
 from fedtiny.simulation.agenda import Agenda
@@ -55,10 +57,10 @@ def connection_of(agenda: Agenda, traits: Traits, trace: Trace) -> Connection | 
     return None if plain and _KEPT_AS not in vars(agenda.environment) else Connection(agenda, traits, trace)
 
 
-def place_server(agenda: Agenda, server: ServerLink) -> None:
+def place_server(environment: simpy.Environment, server: ServerLink) -> None:
     """All devices of the environment share this connection of the server, if it has a limit."""
     if server != FREE_SERVER:
-        vars(agenda.environment)[_KEPT_AS] = server
+        vars(environment)[_KEPT_AS] = server
 
 
 def _shared(agenda: Agenda, traits: Traits, direction: str) -> SharedLink | None:

@@ -206,8 +206,7 @@ class Exchange:
 
     def _forget_idle(self) -> None:
         for number in [number for number, under_way in self._at_work.items() if not under_way]:
-            traits = self._devices[number].traits
-            if not (traits.network.jitter or traits.network.loss or traits.device.polling_interval):
+            if not self._devices[number].remembers:
                 del self._devices[number], self._at_work[number]
 
     def _run_until(self, deadline: float) -> None:
