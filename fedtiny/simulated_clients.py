@@ -6,7 +6,7 @@ work. All of them give the same bytes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -84,13 +84,17 @@ def effort_of(world: World) -> Callable[[int, int, int], StepCost]:
             costs[key] = step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
         return costs[key]
 
+    @cache
+    def of_steps(cost: StepCost, steps: int) -> StepCost:
+        return total_cost([cost] * steps)
+
     def effort(number: int, first: int, steps: int) -> StepCost:
         participant = participants[number]
         batches = participant.batches
         if len(batches.indices) % batches.batch_size:
-            costs = [of_step(participant, batches.size(step)) for step in range(first, first + steps)]
+            total = total_cost([of_step(participant, batches.size(step)) for step in range(first, first + steps)])
         else:
-            costs = [of_step(participant, batches.batch_size)] * steps
-        return total_cost(costs).at(participant.traits.speed)
+            total = of_steps(of_step(participant, batches.batch_size), steps)
+        return total.at(participant.traits.speed)
 
     return effort
