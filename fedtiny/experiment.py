@@ -27,10 +27,12 @@ from fedtiny.errors import ScenarioError
 from fedtiny.federation.deferred_clients import Training
 from fedtiny.federation.flower_internals import server_identity
 from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Participation, VirtualTimeGrid, node_context
+from fedtiny.federation.nodes import NodesWhenAsked
 from fedtiny.federation.records import Vector
 from fedtiny.federation.task import Clients, Node
 from fedtiny.flower_app import ModelVersion, model_of, quality_of, serve
 from fedtiny.participation import memory_needs, paging_sentences
+from fedtiny.population_classes import population_counts
 from fedtiny.preparation import World, prepare
 from fedtiny.recording import Version, activities_of, devices_table, labels_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
@@ -38,8 +40,10 @@ from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulated_clients import TrainingOf, in_this_process, own_clients
+from fedtiny.simulation.agenda import agenda_of
 from fedtiny.simulation.connection import place_server
 from fedtiny.simulation.device import SimulatedDevice
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
 from fedtiny.strategies.asynchronous import oldest_reply_of
 from fedtiny.timed_result import timed_result
@@ -162,11 +166,15 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
     scenario, streams = world.blueprint.scenario, world.blueprint.streams
     environment = simpy.Environment()
     place_server(environment, scenario.server)
-    nodes = {}
-    for participant in world.included:
-        number = participant.traits.number
-        context = node_context(FIRST_NODE_ID + number, number, len(world.participants), run_config)
-        nodes[FIRST_NODE_ID + number] = Node(SimulatedDevice(environment, participant.traits, streams, trace), context)
+    participants = world.participants
+    roll = RollCall(scenario.fleet, streams, participants.numbers)
+
+    def node(number: int) -> Node:
+        context = node_context(FIRST_NODE_ID + number, number, len(participants), run_config)
+        presence = roll.presence(number, agenda_of(environment))
+        return Node(SimulatedDevice(environment, participants[number].traits, streams, trace, presence), context)
+
+    nodes = NodesWhenAsked(participants.numbers, participants.takes_part, node, FIRST_NODE_ID)
     strategy, stop = scenario.strategy, scenario.stop
     return VirtualTimeGrid(
         environment=environment,
@@ -176,6 +184,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
         lifetime=float("inf") if strategy.message_lifetime is None else strategy.message_lifetime,
         horizon=float("inf") if stop.virtual_time is None else stop.virtual_time,
         most_staleness=oldest_reply_of(strategy),
+        roll=roll if roll.changes else None,
     )
 
 
@@ -200,7 +209,8 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         provenance=_provenance(scenario, started),
         citations=citations_of(scenario),
         notes=_notes(world, history),
-        memory=memory_needs(world.participants),
+        memory=memory_needs([participant for participant, _ in world.participants.counted]),
+        population=population_counts(world.blueprint, world.participants.counted, devices),
     )
 
 
@@ -224,8 +234,8 @@ def _notes(world: World, history: _History) -> list[str]:
     excluded = len(world.participants) - len(world.included)
     if excluded:
         notes.append(f"Training does not fit {excluded} of {len(world.participants)} devices; they and their data take no part.")
-    notes.extend(f"{sentence}." for sentence in paging_sentences([(item, 1) for item in world.included]))
-    counted = [item.traits for item in world.included if item.traits.device.power is not None]
+    notes.extend(f"{sentence}." for sentence in paging_sentences(world.participants.counted))
+    counted = [item.traits for item, _ in world.participants.counted if item.fits and item.traits.device.power is not None]
     silent = sorted({traits.network.name for traits in counted if traits.network.energy_up is None})
     if silent:
         notes.append(f"Radio energy is not counted on {', '.join(silent)}: its joules per byte are not known.")

@@ -8,18 +8,19 @@ import gc
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from math import inf
 from typing import Final
 
-from fedtiny.costs.step import total_cost
-from fedtiny.device_classes import DeviceClass, Enrolled, TimedFleet, timed_fleet
+from fedtiny.device_classes import TimedFleet, timed_fleet
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.foresight import Course
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.connection import place_server
 from fedtiny.simulation.device import Execution
 from fedtiny.simulation.exchange import Exchange, Instruction, Participation, TimeIsUp
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
 from fedtiny.strategies.asynchronous import oldest_reply_of
 from fedtiny.strategies.message_forms import Forms
@@ -81,10 +82,11 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         lifetime=inf if lifetime is None else lifetime,
         horizon=inf if stop.virtual_time is None else stop.virtual_time,
         most_staleness=oldest_reply_of(scenario.strategy),
+        roll=RollCall(scenario.fleet, streams, fleet.numbers),
     )
     place_server(exchange.environment, scenario.server)
     terms = Terms(
-        nodes=Enrolled(fleet.included),
+        nodes=fleet.numbers,
         # Flower's strategies draw from Python's global generator, which a run seeds so
         sample=random.Random(streams.integer("cohort")).sample,
         local_steps=scenario.training.local_steps,
@@ -142,7 +144,9 @@ class _Clients:
     def __init__(self, fleet: TimedFleet, forms: Forms, foresee: Foresee) -> None:
         self._fleet, self._foresee = fleet, foresee
         self._courses: dict[int, Course] = {}
-        self._executions: dict[tuple[int, int, int, bool], Execution] = {}
+        self._executions: dict[tuple[int, int, int, int, bool], Execution] = {}
+        self._work_of = cache(self._own_work) if fleet.population is not None else self._work_of_its_class
+        self._of_class = cache(lambda place: self._own_work(fleet.classes[place].first))
         summary = fleet.blueprint.summary
         self._replies = [
             (forms.reply(None), forms.reply(item.one.plan.trainable_elements(summary) if item.one.fits else None)) for item in fleet.classes
@@ -150,20 +154,29 @@ class _Clients:
 
     def effort(self, number: int, instruction: Instruction) -> tuple[Execution, bool]:
         """See `exchange.Effort`."""
-        course, place = self._courses.get(number), self._fleet.place_of(number)
+        course = self._courses.get(number)
         if course is None:
-            course = self._courses[number] = Course(pace=self._fleet.paces[place])
-        first = course.steps
+            course = self._courses[number] = Course(pace=self._fleet.pace_of(number))
+        (place, examples, per_epoch, speed), first = self._work_of(number), course.steps
         foresight = self._foresee(instruction, course)
-        key = (place, first % self._fleet.classes[place].per_epoch, foresight.steps, foresight.carries_arrays)
+        key = (place, examples, first % per_epoch, foresight.steps, foresight.carries_arrays)
         execution = self._executions.get(key)
         if execution is None:
             execution = self._executions[key] = self._execution(*key)
-        return execution, foresight.carries_arrays
+        own = execution if speed == 1.0 else replace(execution, seconds=execution.seconds / speed)
+        return own, foresight.carries_arrays
 
-    def _execution(self, place: int, first: int, steps: int, carries_arrays: bool) -> Execution:
+    def _own_work(self, number: int) -> tuple[int, int, int, float]:
+        """Class, examples, batches an epoch and speed of a device."""
+        place, examples = self._fleet.place_of(number), self._fleet.examples_of(number)
+        return place, examples, self._fleet.batch_sizes(place, examples).per_epoch, self._fleet.speed_of(number)
+
+    def _work_of_its_class(self, number: int) -> tuple[int, int, int, float]:
+        """The same of a group's device, without keeping anything for it: its class is alike."""
+        return self._of_class(self._fleet.place_of(number))
+
+    def _execution(self, place: int, examples: int, first: int, steps: int, carries_arrays: bool) -> Execution:
         """As `DeferredClients` charges it: batch n of an epoch is as large as batch n of any other."""
-        item: DeviceClass = self._fleet.classes[place]
-        cost = total_cost([self._fleet.step_cost(item, step) for step in range(first + 1, first + 1 + steps)])
+        cost = self._fleet.cost(place, examples, first, steps)
         size, payload = self._replies[place][carries_arrays]
         return Execution(cost.computing, cost.macs, size, payload, paging=cost.paging)

@@ -23,25 +23,20 @@ from simpy.events import ProcessGenerator
 from fedtiny.errors import SimulationError
 from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID
 from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, unavailable
-from fedtiny.federation.records import isolated, message_bytes, payload_bytes, piece_of, round_of
 from fedtiny.federation.task import Clients, Node, Task
-from fedtiny.simulation.attendance import Attendance
+from fedtiny.federation.weighed import Weighed, weigh
+from fedtiny.simulation.attendance import Attendance, Participation
 from fedtiny.simulation.dropout import Attempts
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
+
+__all__ = ["FIRST_NODE_ID", "HorizonReached", "Participation", "VirtualTimeGrid", "node_context"]
 
 FIRST_NODE_ID = SERVER_NODE_ID + 1
 
 
 class HorizonReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
     """The virtual time the scenario allows is over."""
-
-
-@dataclass(frozen=True)
-class Participation:
-    """How many of the nodes asked in a round contributed arrays to it in time, and how many did not."""
-
-    participants: int
-    failures: int
 
 
 @dataclass
@@ -60,6 +55,8 @@ class VirtualTimeGrid(Grid):
     poll_interval: float = 3.0
     lifetime: float = math.inf
     horizon: float = math.inf
+    roll: RollCall | None = None
+    """Who is there when; left out: all are, always."""
     _node_ids: list[int] = field(default_factory=list)
     most_staleness: float | None = None
     _tasks: dict[str, Task | None] = field(default_factory=dict)
@@ -92,15 +89,13 @@ class VirtualTimeGrid(Grid):
         return Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> list[int]:
-        """The node ids of all participants, ascending: device number + 2."""
-        if not self._node_ids:
-            self._node_ids = sorted(self.nodes)
-        return self._node_ids.copy()
+        """The node ids of those who are there now, as far as the server knows (simulation/roll_call.py), ascending: device number + 2."""
+        return self.members() if self.roll is None else [FIRST_NODE_ID + number for number in self.roll.present(self.now)]
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Sends messages now; those for one node travel as one burst, in order. Returns their ids."""
         bursts: dict[int, list[Task]] = {}
-        weighed: dict[int, _Weighed] = {}
+        weighed: dict[int, Weighed] = {}
         ids = []
         for message in messages:
             self._count += 1
@@ -156,6 +151,22 @@ class VirtualTimeGrid(Grid):
             self._run_until(math.inf if timeout is None else self.now + timeout, len(wanted) - 1)
         return self._take(unknown | (self._arrived.keys() & wanted), ahead=True)
 
+    def members(self) -> list[int]:
+        """The node ids of all participants, there or not, ascending."""
+        if not self._node_ids:
+            self._node_ids = sorted(self.nodes)
+        return self._node_ids.copy()
+
+    def gather(self, wanted: int) -> list[int]:
+        """Waits until so many nodes are there, or all that will ever be, and gives their ids, ascending."""
+        if self.roll is not None:
+            self.roll.gather(wanted, lambda: self.now, self.sleep)
+        return self.get_node_ids()
+
+    def is_there(self, node_id: int) -> bool:
+        """Whether a node is there now, as far as the server knows."""
+        return self.roll is None or self.roll.is_present(node_id - FIRST_NODE_ID, self.now)
+
     def close_round(self, number: int) -> Participation:
         """Who took part in a round, as of now; the round is then forgotten."""
         self._attempts.forget(number)
@@ -163,12 +174,12 @@ class VirtualTimeGrid(Grid):
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _task(self, message_id: str, message: Message, weighed: "dict[int, _Weighed]") -> Task:
+    def _task(self, message_id: str, message: Message, weighed: dict[int, Weighed]) -> Task:
         content = message.content
         known = None if self.clients.edits_messages else weighed.get(id(content))
         if known is None:
             # strategies share one content among all messages of a round and change it for the next
-            known = weighed[id(content)] = _weighed(content)
+            known = weighed[id(content)] = weigh(content)
         metadata = message.metadata
         node = self.nodes[metadata.dst_node_id]
         number = node.device.traits.number
@@ -179,6 +190,7 @@ class VirtualTimeGrid(Grid):
             content=known.content,
             clients=self.clients,
             arrive=self._reply_arrives,
+            lost=self._lose,
             round=known.round,
             bytes=known.bytes,
             payload_bytes=known.payload_bytes,
@@ -192,7 +204,7 @@ class VirtualTimeGrid(Grid):
             self.environment.process(self._expiry(task))
         return task
 
-    def _attempt(self, node: Node, weighed: "_Weighed", kind: str) -> int:
+    def _attempt(self, node: Node, weighed: Weighed, kind: str) -> int:
         traits = node.device.traits
         return self._attempts.count(traits.number, weighed.round, f"{kind} {weighed.piece}") if traits.dropout else 0
 
@@ -202,6 +214,13 @@ class VirtualTimeGrid(Grid):
             task.wanted = False
             kind = task.metadata.message_type
             self._arrive(task.message_id, unavailable(task.message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over", kind))
+
+    def _lose(self, task: Task, after: float) -> None:
+        if after:
+            self.environment.timeout(after).callbacks.append(lambda _: self._lose(task, 0.0))
+        elif task.message_id in self._tasks and task.message_id not in self._arrived:
+            task.wanted, kind = False, task.metadata.message_type
+            self._arrive(task.message_id, unavailable(task.message_id, NODE_UNAVAILABLE, "the node's device has left", kind))
 
     def _reply_arrives(self, task: Task) -> bool:
         self._arrive(task.message_id, None)
@@ -265,21 +284,6 @@ class VirtualTimeGrid(Grid):
                 self._attendance.fail()
         replies = iter(self.clients.replies(tasks, ahead=ahead))
         return [next(replies) if isinstance(reply, Task) else reply for reply in taken]
-
-
-@dataclass(frozen=True, slots=True)
-class _Weighed:
-    """The content of a message as it was when it was pushed, its round, and what its records count."""
-
-    content: RecordDict
-    round: int
-    piece: str
-    bytes: int
-    payload_bytes: int
-
-
-def _weighed(content: RecordDict) -> _Weighed:
-    return _Weighed(isolated(content), round_of(content), piece_of(content), message_bytes(content), payload_bytes(content))
 
 
 def node_context(node_id: int, partition: int, partitions: int, run_config: UserConfig | None = None) -> Context:

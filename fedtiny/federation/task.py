@@ -31,6 +31,8 @@ class Task:
     clients: "Clients"
     arrive: Callable[["Task"], bool]
     """Hands the reply to the server; False where it comes after the end of its round."""
+    lost: Callable[["Task", float], None]
+    """Tells the server, after so many seconds, that the node's device has left and will not reply."""
     round: int
     bytes: int
     payload_bytes: int
@@ -56,6 +58,10 @@ class Task:
     def deliver(self) -> bool:
         """The reply has arrived: whether it was still awaited."""
         return self.wanted and self.arrive(self)
+
+    def lose(self, after: float) -> None:
+        """The device has left: there will be no reply, which the server is told after so many seconds."""
+        self.lost(self, after)
 
     def abandon(self) -> None:
         """The device has dropped out: there will be no reply, and what it was sent need not be kept for it."""

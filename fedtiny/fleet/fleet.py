@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
+from fedtiny.fleet.availability import ALWAYS, AnyAvailability
 from fedtiny.fleet.catalog import known_device, known_network, load_device, load_network
 from fedtiny.fleet.device import CustomDevice, DeviceOverride, DeviceProfile
 from fedtiny.fleet.network import CustomNetwork, NetworkOverride, NetworkProfile
@@ -37,6 +38,8 @@ class FleetGroup(Part):
     """A name of the catalog (`fedtiny catalog networks`), or {kind: custom, ...}."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability that a device does nothing in a round it is asked in and sends no reply; at least 0, less than 1."""
+    availability: AnyAvailability = ALWAYS
+    """When its devices are there, and what becomes of what they do when they leave."""
 
     @property
     def name(self) -> str:

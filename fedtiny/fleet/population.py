@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal, Self, final
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
+from fedtiny.fleet.availability import ALWAYS, AnyAvailability
 from fedtiny.fleet.device import CustomDevice
 from fedtiny.fleet.fleet import CatalogDevice, CatalogNetwork, FleetGroup
 from fedtiny.fleet.mixes import known_mix, mix_entry
@@ -76,6 +77,8 @@ class Population(Part):
     """The network of all devices of a mix, in place of its own."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability that a device does nothing in a round it is asked in and sends no reply; at least 0, less than 1."""
+    availability: AnyAvailability = ALWAYS
+    """When its devices are there, and what becomes of what they do when they leave."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:

@@ -6,7 +6,17 @@ next version that is made after it came, whatever its round; a failure is a mess
 (`most_staleness`).
 """
 
+from dataclasses import dataclass
+
 from fedtiny.simulation.trace import Trace
+
+
+@dataclass(frozen=True)
+class Participation:
+    """How many of the devices asked in a round contributed arrays to it in time, and how many did not."""
+
+    participants: int
+    failures: int
 
 
 class Attendance:

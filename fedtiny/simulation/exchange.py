@@ -12,7 +12,6 @@ memory of those at work.
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import simpy
@@ -21,7 +20,7 @@ from fedtiny.errors import SimulationError
 from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import agenda_of
-from fedtiny.simulation.attendance import Attendance
+from fedtiny.simulation.attendance import Attendance, Participation
 from fedtiny.simulation.device import SimulatedDevice
 from fedtiny.simulation.dropout import Attempts
 from fedtiny.simulation.errand import Effort, Errand, Instruction
@@ -33,14 +32,6 @@ __all__ = ["Effort", "Errand", "Exchange", "Instruction", "Participation", "Time
 
 class TimeIsUp(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
     """The virtual time that a scenario allows is over."""
-
-
-@dataclass(frozen=True)
-class Participation:
-    """How many of the devices asked in a round contributed arrays to it in time, and how many did not."""
-
-    participants: int
-    failures: int
 
 
 class Exchange:
@@ -63,7 +54,7 @@ class Exchange:
         most_staleness: float | None = None,
         roll: RollCall | None = None,
     ) -> None:
-        self.effort, self.trace, self._roll = effort, trace, roll
+        self.effort, self.trace, self.roll = effort, trace, roll
         self.trace.in_rounds = most_staleness is None
         self.environment = simpy.Environment()
         self.last_arrival: int | None = None
@@ -101,7 +92,7 @@ class Exchange:
             at_work[number] = at_work.get(number, 0) + len(burst)
             device = devices.get(number)
             if device is None:
-                presence = None if self._roll is None else self._roll.presence(number, agenda_of(self.environment))
+                presence = None if self.roll is None else self.roll.presence(number, agenda_of(self.environment))
                 device = devices[number] = SimulatedDevice(self.environment, self._traits(number), self._streams, self.trace, presence)
             if device.drops_out is not None:
                 for errand in burst:

@@ -56,12 +56,18 @@ class RollCall:
     `absent` holds those that are away for another reason than their availability.
     """
 
-    def __init__(self, groups: Sequence[Group], streams: Streams, enrolled: Sequence[int]) -> None:
+    def __init__(self, fleet: Sequence[Group] | Group, streams: Streams, enrolled: Sequence[int]) -> None:
+        groups = fleet if isinstance(fleet, Sequence) else [fleet]
         self.enrolled = enrolled
         self.absent: set[int] = set()
         self._parts = list(_parts(groups, streams))
         self._devices = sum(group.count for group in groups)
         self._known: tuple[float, Sequence[int]] | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anybody may ever be missing."""
+        return bool(self._parts or self.absent)
 
     def presence(self, number: int, agenda: Agenda) -> Presence | None:
         """The presence of a device; None for one that never leaves."""
@@ -70,7 +76,7 @@ class RollCall:
 
     def present(self, now: float) -> Sequence[int]:
         """The running numbers of those on the roll at a moment (s), ascending."""
-        if not self._parts and not self.absent:
+        if not self.changes:
             return self.enrolled
         if self._known is None or self._known[0] != now or self.absent:
             self._known = (now, self._numbers(now))

@@ -113,13 +113,15 @@ class Buffering:
 
     def __init__(self, strategy: BufferedStrategy, letters: Correspondence) -> None:
         self.strategy, self.letters = strategy, letters
-        self.free = FreeDevices(letters.nodes, letters.sample)
+        self.free = FreeDevices(letters.nodes, letters.sample, letters.is_there)
         self.wanted = min(strategy.max_in_flight or strategy.cohort_size(len(letters.nodes)), len(letters.nodes))
         self.at_work = self.in_buffer = self.failures = 0
 
     def run(self, versions: int) -> None:
         """Makes so many versions; RoundError if nobody answers."""
         self.letters.publish(0)
+        if versions:
+            self.letters.gather(self.strategy.wanted_nodes)
         for version in range(1, versions + 1):
             self._ask(version - 1)
             self._fill(version)
@@ -131,6 +133,13 @@ class Buffering:
             self.letters.send(chosen, version)
             self.at_work += len(chosen)
 
+    def _ask_somebody(self, version: int) -> None:
+        """Asks who is there, and where nobody is at work and nobody is there, waits until somebody is."""
+        self._ask(version)
+        while not self.at_work:
+            self.letters.gather(1)
+            self._ask(version)
+
     def _fill(self, version: int) -> None:
         """Waits until the buffer is full, or the timeout with anything in it."""
         began, timeout = self.letters.now, self.strategy.timeout
@@ -138,7 +147,7 @@ class Buffering:
         while self.in_buffer < self.strategy.replies_per_version:
             came = self.letters.first(0.0)
             if came is None:
-                self._ask(version - 1)
+                self._ask_somebody(version - 1)
                 came = self.letters.first(None if timeout is None else max(0.0, began + timeout - self.letters.now))
             if came is not None:
                 self._receive(came, version)

@@ -9,7 +9,7 @@ from fedtiny.strategies.asynchronous import AsynchronousStrategy
 from fedtiny.strategies.base import Strategy
 from fedtiny.strategies.correspondence import Letter
 from fedtiny.strategies.round_rates import LEARNING_RATE
-from fedtiny.strategies.timing import Terms
+from fedtiny.strategies.timing import Terms, gather
 
 
 def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
@@ -35,6 +35,14 @@ class TimedCorrespondence:
     def sample(self, devices: Sequence[int], count: int) -> list[int]:
         """See `Correspondence.sample`."""
         return self.terms.sample(devices, count)
+
+    def gather(self, wanted: int) -> Sequence[int]:
+        """See `Correspondence.gather`."""
+        return gather(self.exchange, self.terms, wanted)
+
+    def is_there(self, node: int) -> bool:
+        """See `Correspondence.is_there`."""
+        return self.exchange.roll is None or self.exchange.roll.is_present(node, self.exchange.now)
 
     def send(self, nodes: Sequence[int], version: int) -> None:
         """See `Correspondence.send`."""

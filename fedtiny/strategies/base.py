@@ -100,6 +100,15 @@ class Strategy(Part):
         return NUM_EXAMPLES if self.weighting == "examples" else UNIFORM_WEIGHT
 
 
+def require_devices(wanted: int, found: int) -> None:
+    """Raises RoundError where a strategy waits for more devices than there will ever be."""
+    if found < wanted:
+        raise RoundError(
+            f"the strategy waits for {wanted} devices and {found} take part: lower strategy.min_available_nodes and "
+            "min_train_nodes, or let more devices take part"
+        )
+
+
 def no_replies(number: int, asked: int, timeout: float | None) -> RoundError:
     """The error of a round that nobody answered."""
     limit = "" if timeout is None else f" within strategy.timeout = {timeout:g} s of virtual time"

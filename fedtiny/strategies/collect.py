@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fedtiny.errors import RoundError
 from fedtiny.federation.grid import VirtualTimeGrid
+from fedtiny.strategies.base import require_devices
 
 _REAL_PULL_INTERVAL = 0.2
 _REAL_CONNECT_INTERVAL = 1.0
@@ -29,19 +29,37 @@ def now(grid: Grid) -> float:
 def wait_for_nodes(grid: Grid, wanted: int) -> None:
     """Waits until so many nodes take part: a real federation has none yet when its server starts.
 
-    Raises RoundError on a virtual grid with fewer, where nobody connects later.
+    Raises RoundError on a virtual grid with fewer, where nobody connects later; whether those who take part are there is another matter.
     """
+    if isinstance(grid, VirtualTimeGrid):
+        require_devices(wanted, len(grid.members()))
+        return
     told: int | None = None
     while (connected := len(list(grid.get_node_ids()))) < wanted:
-        if isinstance(grid, VirtualTimeGrid):
-            raise RoundError(
-                f"the strategy waits for {wanted} devices and {connected} take part: lower strategy.min_available_nodes and "
-                "min_train_nodes, or let more devices take part"
-            )
         if connected != told:
             _log.info("waiting for nodes: %d of %d are connected", connected, wanted)
             told = connected
         time.sleep(_REAL_CONNECT_INTERVAL)
+
+
+def gather(grid: Grid, wanted: int) -> list[int]:
+    """The nodes that are there, ascending, as soon as there are so many. Raises RoundError where so many will never be."""
+    if not isinstance(grid, VirtualTimeGrid):
+        wait_for_nodes(grid, wanted)
+        return sorted(grid.get_node_ids())
+    there = grid.gather(wanted)
+    require_devices(wanted, len(there))
+    return there
+
+
+def members(grid: Grid) -> list[int]:
+    """All nodes that take part, ascending; on a real grid those that are connected."""
+    return grid.members() if isinstance(grid, VirtualTimeGrid) else sorted(grid.get_node_ids())
+
+
+def is_there(grid: Grid, node: int) -> bool:
+    """Whether a node is there; on a real grid nobody asks, and who is not there answers with an error."""
+    return not isinstance(grid, VirtualTimeGrid) or grid.is_there(node)
 
 
 def wait_for_any(grid: Grid, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:

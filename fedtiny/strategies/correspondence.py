@@ -20,7 +20,7 @@ from fedtiny.federation.client_work import EVERYTHING, Elements, read_reply
 from fedtiny.federation.flower_internals import instructions, put
 from fedtiny.federation.records import ARRAYS, CONFIG, PARTITION_ID, ROUND, Vector, array_record, values_of
 from fedtiny.strategies.base import EvaluateFunction, Parts
-from fedtiny.strategies.collect import now, wait_for_any
+from fedtiny.strategies.collect import gather, is_there, members, now, wait_for_any
 from fedtiny.strategies.coverage import own_part, require_whole
 from fedtiny.strategies.round_rates import LEARNING_RATE, for_messages, rates_of
 
@@ -51,6 +51,12 @@ class Correspondence(Protocol):
     @property
     def now(self) -> float:
         """Seconds; only differences mean something."""
+
+    def gather(self, wanted: int) -> Sequence[int]:
+        """Those that are there, ascending, as soon as there are so many; RoundError where so many will never be."""
+
+    def is_there(self, node: int) -> bool:
+        """Whether a node is there."""
 
     def sample(self, devices: Sequence[int], count: int) -> list[int]:
         """Draws so many of them under the run's seed, as Python's `random.sample` does."""
@@ -108,7 +114,7 @@ class GridCorrespondence:
 
     def __init__(self, grid: Grid, model: ServerModel, told: Instructions, evaluate: EvaluateFunction) -> None:
         self.grid, self.model, self.told, self.evaluate = grid, model, told, evaluate
-        self.nodes: Sequence[int] = sorted(grid.get_node_ids())
+        self.nodes: Sequence[int] = members(grid)
         self._rates = rates_of(told.train_config)
         self._record = array_record(model.version())
         self._config = for_messages(told.train_config)
@@ -123,6 +129,14 @@ class GridCorrespondence:
     def now(self) -> float:
         """See `Correspondence.now`."""
         return now(self.grid)
+
+    def gather(self, wanted: int) -> Sequence[int]:
+        """See `Correspondence.gather`."""
+        return gather(self.grid, wanted)
+
+    def is_there(self, node: int) -> bool:
+        """See `Correspondence.is_there`."""
+        return is_there(self.grid, node)
 
     def sample(self, devices: Sequence[int], count: int) -> list[int]:
         """See `Correspondence.sample`: from the global generator, as Flower's own strategies draw."""

@@ -158,6 +158,7 @@ class DGA(Strategy):
             timeout=self.timeout,
             weight_key=self.weight_key,
             cohort_size=self.cohort_size,
+            wanted_nodes=self.wanted_nodes,
             parts=parts,
         )
 

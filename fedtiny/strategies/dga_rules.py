@@ -27,5 +27,7 @@ class Rules:
     timeout: float | None
     weight_key: str
     cohort_size: Callable[[int], int]
+    wanted_nodes: int
+    """How many devices must be there when a round asks some of them."""
     parts: Parts | None
     """In a mixed fleet, what each client trains."""

@@ -17,7 +17,7 @@ from fedtiny.federation.client_work import EVERYTHING, ClientReply, Elements, re
 from fedtiny.federation.flower_internals import instructions
 from fedtiny.federation.records import ARRAYS, CONFIG, LOCAL_STEPS, PARTITION_ID, ROUND, Vector, array_record
 from fedtiny.strategies.base import no_replies
-from fedtiny.strategies.collect import now, wait_for_watching
+from fedtiny.strategies.collect import gather, now, wait_for_watching
 from fedtiny.strategies.coverage import coverage, own_part
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, PIECE, STARTS
 from fedtiny.strategies.dga_orders import KEPT_AVERAGES, TOLD, Order, Orders
@@ -118,7 +118,7 @@ class DGAServer:
             self._orders.forget(old)
 
     def _sampled(self) -> list[int]:
-        nodes = list(self.grid.get_node_ids())
+        nodes = gather(self.grid, self.rules.wanted_nodes)
         # Flower's FedAvg draws from the global generator; drawing the same way asks the same devices under one seed
         return sorted(random.sample(nodes, self.rules.cohort_size(len(nodes))))
 

@@ -19,7 +19,7 @@ from fedtiny.strategies.dga_orders import Order, Orders
 from fedtiny.strategies.message_forms import Size
 from fedtiny.strategies.round_rates import LEARNING_RATE, SUMS_UPDATES
 from fedtiny.strategies.round_trips import Reply
-from fedtiny.strategies.timing import Terms
+from fedtiny.strategies.timing import Terms, gather
 
 
 def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
@@ -49,15 +49,18 @@ class _Server:
 
     def __init__(self, strategy: DGA, exchange: Exchange, terms: Terms) -> None:
         self.strategy, self.exchange, self.terms = strategy, exchange, terms
-        size = strategy.cohort_size(len(terms.nodes))
         self.chooser = strategy.chooser(terms.local_steps)
         schedule = strategy.schedule(terms.local_steps, self.chooser)
-        self.orders = Orders(schedule, terms.rounds, lambda: sorted(terms.sample(terms.nodes, size)))
+        self.orders = Orders(schedule, terms.rounds, self._sampled)
         self._size = cache(self._counted)
         self._rounds: dict[int, list[Errand]] = {}
         self._pushed: dict[int, float] = {}
         self._behind: dict[Errand, None] = {}
         self._collected_at = exchange.now
+
+    def _sampled(self) -> list[int]:
+        there = gather(self.exchange, self.terms, self.strategy.wanted_nodes)
+        return sorted(self.terms.sample(there, self.strategy.cohort_size(len(there))))
 
     def push(self, orders: list[Order]) -> None:
         """Sends what was ordered, in one burst for each device."""

@@ -18,6 +18,7 @@ from flwr.serverapp.strategy import Strategy as FlowerStrategy
 
 from fedtiny.federation.records import TRAINABLE, array_record, values_of
 from fedtiny.strategies.base import EvaluateFunction, Strategy, no_replies
+from fedtiny.strategies.collect import gather
 from fedtiny.strategies.round_rates import LEARNING_RATE, for_messages, rates_of
 from fedtiny.training.schedule import Rates
 
@@ -69,7 +70,8 @@ class Watched(FlowerStrategy):
         self.asked = self.skipped = 0
 
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
-        """Whom the strategy asks, and what."""
+        """Whom the strategy asks, and what, as soon as enough devices are there."""
+        gather(grid, self.strategy.wanted_nodes)
         if self.rates is not None:
             config[LEARNING_RATE] = self.rates(server_round)
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))

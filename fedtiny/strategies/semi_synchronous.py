@@ -19,7 +19,8 @@ Ho et al.: More Effective Distributed ML via a Stale Synchronous Parallel Parame
 """
 
 import math
-from typing import Annotated, ClassVar, Literal, Self, cast, final
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal, Self, final
 
 from pydantic import Field, model_validator
 
@@ -29,6 +30,9 @@ from fedtiny.strategies.base import no_replies
 from fedtiny.strategies.correspondence import Correspondence, Letter, ServerModel
 from fedtiny.strategies.staleness import PolynomialWeight, StalenessWeight
 from fedtiny.strategies.update_buffer import UpdateBuffer
+
+_LOOKS_EVERY: Final = 1.0
+"""How often the server looks whether somebody is there (s), as Flower's own strategies do."""
 
 
 @final
@@ -81,6 +85,8 @@ class _Rounds:
     def run(self, versions: int) -> None:
         """Makes so many versions; RoundError if nobody answers in a round."""
         self.letters.publish(0)
+        if versions:
+            self.letters.gather(self.strategy.wanted_nodes)
         for number in range(1, versions + 1):
             self.came = self.used = 0
             asked = self._ask(number)
@@ -90,16 +96,30 @@ class _Rounds:
             self.letters.publish(number)
 
     def _ask(self, number: int) -> int:
-        """Asks devices that are free, once there are any; how many."""
-        nodes = self.letters.nodes
-        while len(self.at_work) == len(nodes):
-            self._receive(cast(Letter, self.letters.first(None)), number)
-        free = [node for node in nodes if node not in self.at_work] if self.at_work else nodes
+        """Asks devices that are there and free, once there are any; how many."""
+        free = self._free()
+        while not free:
+            self._await_somebody(number)
+            free = self._free()
         wanted = math.ceil(self.strategy.over_commitment * self.cohort)
         chosen = sorted(self.letters.sample(free, min(wanted, len(free))))
         self.letters.send(chosen, number - 1)
         self.at_work |= dict.fromkeys(chosen, number - 1)
         return len(chosen)
+
+    def _free(self) -> Sequence[int]:
+        there = self.letters.gather(0)
+        return [node for node in there if node not in self.at_work] if self.at_work else there
+
+    def _await_somebody(self, number: int) -> None:
+        """Until a device has replied, or some time has passed in which others may have come."""
+        if not self.at_work:
+            self.letters.gather(1)
+            return
+        everybody = len(self.at_work) == len(self.letters.nodes)
+        came = self.letters.first(None if everybody else _LOOKS_EVERY)
+        if came is not None:
+            self._receive(came, number)
 
     def _collect(self, number: int, wanted: int) -> None:
         began, timeout = self.letters.now, self.strategy.timeout

@@ -19,7 +19,7 @@ from fedtiny.federation.client_work import Client, ClientHalf, ClientReply, aske
 from fedtiny.federation.foresight import Course, Foresight
 from fedtiny.federation.records import ARRAYS, LOCAL_STEPS, NUM_EXAMPLES, PARTITION_ID, TRAIN_LOSS, UNIFORM_WEIGHT, Vector, values_of
 from fedtiny.strategies.base import EvaluateFunction, Parts, Strategy
-from fedtiny.strategies.collect import wait_for_nodes
+from fedtiny.strategies.collect import members, wait_for_nodes
 from fedtiny.strategies.flower_loop import run_flower
 from fedtiny.strategies.round_rates import LEARNING_RATE
 from fedtiny.training.local_work import LocalWork
@@ -69,7 +69,7 @@ class FlowerRounds(Strategy):
         if parts is not None and not self.combines_parts:
             raise SimulationError("this strategy combines clients that all train the same elements: run it without parts")
         wait_for_nodes(grid, self.wanted_nodes)
-        asked = self.cohort_size(len(list(grid.get_node_ids())))
+        asked = self.cohort_size(len(members(grid)))
         flower = self.flower_strategy(Beginning(initial_arrays, asked, train_config, parts))
         config = ConfigRecord({**train_config, **self.instruction_extras()})
         run_flower(flower, self, grid, initial_arrays, num_rounds, config, evaluate_fn)

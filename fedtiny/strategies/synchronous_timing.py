@@ -12,7 +12,7 @@ from fedtiny.simulation.exchange import Exchange, Instruction
 from fedtiny.strategies.base import Strategy, no_replies
 from fedtiny.strategies.round_rates import LEARNING_RATE
 from fedtiny.strategies.synchronous import FlowerRounds, foreseen
-from fedtiny.strategies.timing import Terms
+from fedtiny.strategies.timing import Terms, gather
 
 
 def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
@@ -20,11 +20,12 @@ def run(strategy: Strategy, exchange: Exchange, terms: Terms) -> None:
     extras = cast(FlowerRounds, strategy).instruction_extras()
     config = {LOCAL_STEPS: terms.local_steps, LEARNING_RATE: terms.learning_rate, ROUND: 1, **extras}
     size, payload = terms.forms.instruction(config, arrays=True)
-    cohort = strategy.cohort_size(len(terms.nodes))
     terms.on_version(0)
     for number in range(1, terms.rounds + 1):
+        there = gather(exchange, terms, strategy.wanted_nodes)
+        cohort = strategy.cohort_size(len(there))
         instruction = Instruction(number, "train", terms.local_steps, True, size, payload)
-        asked = exchange.push((node, instruction) for node in terms.sample(terms.nodes, cohort))
+        asked = exchange.push((node, instruction) for node in terms.sample(there, cohort))
         came = exchange.wait(asked, strategy.timeout)
         if not any(not errand.expired for errand in came):
             raise no_replies(number, cohort, strategy.timeout)

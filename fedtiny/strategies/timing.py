@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedtiny.federation.foresight import Course, Foresight
-from fedtiny.simulation.exchange import Instruction
+from fedtiny.simulation.exchange import Exchange, Instruction
+from fedtiny.strategies.base import require_devices
 from fedtiny.strategies.message_forms import Forms
 
 
@@ -39,3 +40,10 @@ class Terms:
 
 Foresee = Callable[[Instruction, Course], Foresight]
 """What a client's answer to an instruction will be like; moves its course past it."""
+
+
+def gather(exchange: Exchange, terms: Terms, wanted: int) -> Sequence[int]:
+    """Lets time pass until so many devices are there, and gives those that are, ascending; RoundError where so many will never be."""
+    there = terms.nodes if exchange.roll is None else exchange.roll.gather(wanted, lambda: exchange.now, exchange.sleep)
+    require_devices(wanted, len(there))
+    return there
