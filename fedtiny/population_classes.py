@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Final, overload
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedtiny.alike_devices import DeviceClass
@@ -25,6 +26,7 @@ from fedtiny.datasets.with_replacement import WithReplacement
 from fedtiny.fleet.enrolled import EnrolledDevices, normals
 from fedtiny.fleet.random_table import RandomTable
 from fedtiny.participation import Participant, assigned, decide_counted
+from fedtiny.results.record import PopulationClass
 from fedtiny.training.batches import Batches
 from fedtiny.training.pace import EQUAL, Pace, median_seconds
 from fedtiny.updates.automatic import Automatic
@@ -160,6 +162,26 @@ class PopulationClasses:
             seconds = step_cost(self.plans.summary, candidate.plan, size, device, 0).computing
             needed.append(steps * seconds / left if left > 0 else np.inf)
         return sorted(needed)
+
+
+def population_counts(plans: Blueprint, counted: Sequence[tuple[Participant, int]], devices: pa.Table) -> list[PopulationClass]:
+    """How many devices of each class a population has, from (a device, how many are like it) and the table of those that a message
+    reached; none for a fleet of groups."""
+    if not isinstance(plans.fleet, EnrolledDevices):
+        return []
+    groups = range(len(plans.fleet.groups))
+    reached = np.bincount(devices["group"].to_numpy(), minlength=len(groups))
+    return [
+        PopulationClass(
+            group=group,
+            profile=plans.fleet.groups[group].device.name,
+            network=plans.fleet.groups[group].network.name,
+            devices=sum(count for one, count in counted if one.traits.group == group),
+            taking_part=sum(count for one, count in counted if one.traits.group == group and one.fits),
+            reached=int(reached[group]),
+        )
+        for group in groups
+    ]
 
 
 def population_classes(plans: Blueprint, draw: Draw | None = None, *, allow_code: bool = False) -> PopulationClasses:

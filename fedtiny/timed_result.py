@@ -15,6 +15,7 @@ from fedtiny.blueprint import Blueprint
 from fedtiny.device_classes import TimedFleet
 from fedtiny.federation.grid import Participation
 from fedtiny.participation import Participant, memory_needs, paging_sentences
+from fedtiny.population_classes import population_counts
 from fedtiny.preparation import World
 from fedtiny.recording import Version, activities_of, devices_table, rounds_table
 from fedtiny.results.metrics import run_summary
@@ -48,6 +49,7 @@ def timed_result(run: TimedRun) -> RunResult:
         citations=citations_of(scenario),
         notes=list(_notes(run)),
         memory=memory_needs([item.one for item in run.fleet.classes]),
+        population=population_counts(run.fleet.blueprint, [(item.one, item.count) for item in run.fleet.classes], devices),
     )
 
 

@@ -10,6 +10,7 @@ from fedtiny.reports.blocks import Table, Tile
 from fedtiny.reports.quantities import NONE, count, joules, number, percent, ratio, seconds, size
 from fedtiny.results.metrics import (
     DeviceClass,
+    FloatArray,
     Target,
     accuracies,
     bytes_to_target,
@@ -23,7 +24,7 @@ from fedtiny.results.metrics import (
     stall_shares_by_class,
     time_to_target,
 )
-from fedtiny.results.record import DeviceStatus, MemoryNeed, RunResult
+from fedtiny.results.record import DeviceStatus, MemoryNeed, PopulationClass, RunResult
 
 _STATUSES: Final[tuple[DeviceStatus, ...]] = ("trained", "downgraded", "excluded", "dead", "unused")
 _EXCERPT_ROWS: Final = 14
@@ -63,25 +64,36 @@ def tiles(result: RunResult) -> tuple[Tile, ...]:
 def fleet_table(result: RunResult) -> Table:
     """The device classes: how many, what memory they offer, what training needs there."""
     needs = {need["group"]: need for need in result.memory}
+    drawn = {item["group"]: item for item in result.population}
     rows = []
     for entry in device_classes(result.devices):
-        need = needs.get(entry.group)
-        budget = int(floats(result.devices, "memory_budget")[entry.rows].max())
-        verdict = NONE if need is None else _verdict(need)
+        need, counts = needs.get(entry.group), drawn.get(entry.group)
+        budgets = floats(result.devices, "memory_budget")[entry.rows]
+        verdict = NONE if need is None else _verdict(need) if counts is None else _share_that_fits(counts)
         scheme = NONE if need is None else need["scheme"]
         rows.append(
             (
                 entry.label,
                 scheme,
                 verdict,
-                count(entry.rows.size),
-                size(budget),
+                count(entry.rows.size) if counts is None else f"{count(entry.rows.size)} of {count(counts['devices'])}",
+                size(int(budgets.max())) if counts is None else _range(budgets),
                 size(need["total_bytes"] if need else None),
                 _examples(result, entry),
             )
         )
     columns = ("device class", "update", "fits", "devices", "memory budget", "training needs", "local examples")
-    return Table(columns, tuple(rows), text_columns=3)
+    note = "Of a population, devices that a message reached, of those enrolled; it fits so many of those enrolled." if drawn else ""
+    return Table(columns, tuple(rows), note, text_columns=3)
+
+
+def _share_that_fits(counts: PopulationClass) -> str:
+    return percent(counts["taking_part"] / counts["devices"]) if counts["devices"] else NONE
+
+
+def _range(sizes: FloatArray) -> str:
+    low, high = int(sizes.min()), int(sizes.max())
+    return size(low) if low == high else f"{size(low)} to {size(high)}"
 
 
 def _verdict(need: MemoryNeed) -> str:

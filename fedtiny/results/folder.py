@@ -41,6 +41,7 @@ WRITTEN: Final = {
 }
 RUN_KEYS: Final = ("name", "status", "summary", "provenance", "citations", "notes", "memory")
 ATTRIBUTION: Final = "attribution"
+POPULATION: Final = "population"
 
 _COHORT: Final = re.compile(r"(?<=\n)  cohort:\n    execution: [a-z]+\n    clients: [0-9]+\n")
 """`training.cohort` as a resolved scenario states it."""
@@ -57,7 +58,7 @@ def write_run(result: RunResult, folder: str | Path) -> Path:
         **{f"{name}.parquet": partial(write_table, _rows(result, name), schema) for name, schema in (TABLES | ADDED).items()},
         MODEL_FILE: tensors.save({name: np.array(array, order="C", copy=None) for name, array in result.model.items()}),
         TIMELINE_FILE: (text.encode() for text in chrome_trace(result.rounds, result.all_activities(), result.devices)),
-        RUN_FILE: json_text({"format": FORMAT, **{key: getattr(result, key) for key in (*RUN_KEYS, ATTRIBUTION)}}).encode(),
+        RUN_FILE: json_text({"format": FORMAT, **{key: getattr(result, key) for key in (*RUN_KEYS, ATTRIBUTION, POPULATION)}}).encode(),
     }
     replace_folder(Path(folder), contents, ours=WRITTEN)
     return Path(folder)
@@ -92,7 +93,7 @@ def read_run(folder: str | Path) -> RunResult:
     if missing:
         raise FolderError(f"{place / RUN_FILE} lacks {', '.join(missing)}; run the scenario again")
     tables |= {name: read_table(file, schema) for name, schema in ADDED.items() if (file := place / f"{name}.parquet").is_file()}
-    kept = {**{key: run[key] for key in RUN_KEYS}, ATTRIBUTION: run.get(ATTRIBUTION, {})}
+    kept = {**{key: run[key] for key in RUN_KEYS}, ATTRIBUTION: run.get(ATTRIBUTION, {}), POPULATION: run.get(POPULATION, [])}
     return RunResult(scenario_yaml=read_text(place / SCENARIO_FILE), model=_model(place / MODEL_FILE), **tables, **kept)
 
 

@@ -135,6 +135,18 @@ class MemoryNeed(TypedDict):
     """Bytes that a step puts out to storage and back; none where it fits the budget."""
 
 
+class PopulationClass(TypedDict):
+    """How many devices of a class a population has, how many of them training fits, and how many a message reached."""
+
+    group: int
+    """The member of the population, as in the tables."""
+    profile: str
+    network: str
+    devices: int
+    taking_part: int
+    reached: int
+
+
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """One finished run.
@@ -152,6 +164,7 @@ class RunResult:
         compute, bytes  all: seconds of processors, bytes of both directions; wasted: those by reason: lost, dropped, late, unfinished
 
     `provenance` is the only place with host time (HOST_FIELDS). `notes` are sentences for the report.
+    `population` counts the devices of a population by class, of which `devices` lists those that a message reached; empty for groups.
     """
 
     name: str
@@ -169,6 +182,7 @@ class RunResult:
     labels: pa.Table = field(default_factory=LABELS.empty_table)
     critical_path: pa.Table = field(default_factory=CRITICAL_PATH.empty_table)
     attribution: dict[str, Any] = field(default_factory=dict)
+    population: list[PopulationClass] = field(default_factory=list)
 
     def all_activities(self) -> Activities:
         """The activities in order for whoever takes them batch by batch; of a long run, `activities` takes far more memory."""
