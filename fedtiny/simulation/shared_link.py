@@ -194,17 +194,15 @@ class SharedLink:
             self._virtual = max(self._virtual, due.mark)
         elif due is not None and due.shares is False:
             self._since = max(self._since, due.mark)
-        ended = self._ended()
-        for flow in ended:
-            self._take(flow)
-        for flow in ended:
+        for flow in self._ended():
             flow.stage[0](flow.journey)
 
     def _ended(self) -> list[Flow]:
         ended: list[Flow] = []
         for heap, shares, now in ((self._by_virtual_time, True, self._virtual), (self._by_time, False, self._since)):
             while (flow := _first(heap, _MARK, shares=shares)) is not None and flow.mark <= now:
-                heappop(heap)
+                # at once, so that it is not found again by what is left of an earlier entry
+                self._take(flow)
                 ended.append(flow)
         return sorted(ended, key=_NUMBER)
 
