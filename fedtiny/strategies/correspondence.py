@@ -180,6 +180,7 @@ class GridCorrespondence:
         client, values, own = cast(int, reply.metrics[PARTITION_ID]), reply.arrays, cast(Elements, EVERYTHING)
         if values is None:
             raise SimulationError(f"client {client} sent no values")
+        _log.info("client %d's reply to version %d goes into version %d", client, letter.version, letter.version + 1 + staleness)
         if self.told.parts is None:
             require_whole(client, values, len(start))
         else:
