@@ -97,7 +97,10 @@ def run(
 @app.command(epilog="Example: fedtiny sweep scenario.yaml --axis network.latency='0 ms,100 ms,1 s' --axis update=full,tinytl --seeds 3")
 def sweep(
     scenario: ScenarioFile,
-    axis: Annotated[list[str] | None, typer.Option(metavar="KEY=v1,v2,...", help="A YAML list; repeatable.", show_default=False)] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=v1,v2,...", help="A YAML list, or a range such as 1ms..5s:7:log; repeatable.", show_default=False),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
     ray: RayAddress = None,

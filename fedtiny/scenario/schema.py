@@ -126,8 +126,8 @@ class Scenario(Part):
     """When the global model is evaluated."""
     learning: Literal["real", "none"] = "real"
     """Whether devices really train; with `none` everything takes the same virtual time, bytes and joules, and nothing is learned."""
-    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
-    """Axes of a sweep: key -> values; for `fedtiny sweep` only."""
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] | None = None
+    """Axes of a sweep: key -> values, or a range such as `1 ms..5 s:7:log`; for `fedtiny sweep` only."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,10 +1,10 @@
 """Axes and seeds, crossed into cells: every cell is the base scenario with other values at a few keys.
 
 An axis comes from the scenario's `sweep:` or from `--axis KEY=v1,v2,...`, whose values are read as a YAML list (braces may
-hold commas). A key that is several keys with commas between them, such as `update, training.batch_size`, is a zipped axis:
-each of its values is a list with a value for every key, and they change together. Seeds are paired: every combination runs
-with the same seeds, seed ... seed + N - 1. The id of a cell is a hash of its resolved scenario, so the same cell has the
-same id in every sweep.
+hold commas), where `1 ms..5 s:7:log` stands for the values of a range (`ranges`). A key that is several keys with commas
+between them, such as `update, training.batch_size`, is a zipped axis: each of its values is a list with a value for every key,
+and they change together. Seeds are paired: every combination runs with the same seeds, seed ... seed + N - 1. The id of a cell
+is a hash of its resolved scenario, so the same cell has the same id in every sweep.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from fedtiny.errors import ScenarioError
 from fedtiny.scenario.files import Override, key_path, override, resolved_yaml, to_scenario
 from fedtiny.scenario.schema import Scenario
 from fedtiny.scenario.tree import KeyPath, SourceMap, Tree, dump_tree, parse_tree
+from fedtiny.sweeps.ranges import expanded, is_range
 
 MOST_CELLS: Final = 10_000
 _ID_DIGITS: Final = 12
@@ -120,7 +121,7 @@ def parse_axis(text: str) -> Axis:
     plain = parse_tree(f"[{values}]", place, lines=False).plain if equals else []
     if not isinstance(plain, list) or not plain:
         raise ScenarioError(f"{place}: expected KEY=v1,v2,..., such as --axis network.latency='0 ms,100 ms,1 s'")
-    return Axis(key.strip(), tuple(plain), (place,) * len(plain))
+    return _along(key.strip(), plain, [place] * len(plain))
 
 
 def split_sweep(tree: Tree) -> tuple[Tree, list[Axis]]:
@@ -151,9 +152,16 @@ def cross(base: Tree, folder: Path, axes: Sequence[Axis], seeds: int = 1) -> Swe
 
 def _axis(key: str, values: Any, sources: SourceMap) -> Axis:
     path: KeyPath = ("sweep", key)
+    values = [values] if is_range(values) else values
     if not isinstance(values, list) or not values:
-        raise ScenarioError(sources.explain(f"must be a list of values, such as [0 ms, 100 ms], found {values!r}", path), path)
-    return Axis(key, tuple(values), tuple(sources.locate((*path, index)) for index in range(len(values))))
+        wanted = "a list of values, such as [0 ms, 100 ms], or a range, such as 1 ms..5 s:7:log"
+        raise ScenarioError(sources.explain(f"must be {wanted}, found {values!r}", path), path)
+    return _along(key, values, [sources.locate((*path, index)) for index in range(len(values))])
+
+
+def _along(key: str, values: Sequence[Any], places: Sequence[str]) -> Axis:
+    placed = [(one, place) for value, place in zip(values, places, strict=True) for one in expanded(value, place)]
+    return Axis(key, tuple(value for value, _ in placed), tuple(place for _, place in placed))
 
 
 def _check_axes(axes: Sequence[Axis], seeds: int) -> None:
