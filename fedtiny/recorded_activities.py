@@ -17,6 +17,7 @@ from fedtiny.costs.paging import paging_energy
 from fedtiny.fleet.enrolled import AnyFleet
 from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.results.record import ACTIVITIES
+from fedtiny.simulation.absences import AwayUntil
 from fedtiny.simulation.stall_causes import Stalls
 from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, PAGING, STALL, UPLOAD, WORK, Columns, Trace
 from fedtiny.simulation.waiting import Waits, waiting
@@ -53,12 +54,14 @@ class RecordedActivities:
         return Stalls(self._waits.device[rows], self._waits.start[rows], self._waits.end[rows])
 
 
-def recorded_activities(fleet: AnyFleet, trace: Trace, versions: Mapping[int, float], listed: Integers, end: float) -> RecordedActivities:
+def recorded_activities(
+    fleet: AnyFleet, trace: Trace, versions: Mapping[int, float], listed: Integers, end: float, away: AwayUntil
+) -> RecordedActivities:
     """What happened until `end` (s) in a trace that nobody adds to any more; `versions` maps rounds to the time of their version (s).
 
-    `listed` are the devices whose waits count (ascending), `fleet` all there are.
+    `listed` are the devices whose waits count (ascending), `fleet` all there are, `away` says when some are not there.
     """
-    waits, columns = waiting(trace, versions, listed, end), trace.columns()
+    waits, columns = waiting(trace, versions, listed, end, away(listed, end)), trace.columns()
     return RecordedActivities(fleet, columns, waits, _order(columns, waits))
 
 

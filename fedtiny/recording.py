@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fedtiny.blueprint import Blueprint
 from fedtiny.federation.grid import Participation
 from fedtiny.fleet.enrolled import EnrolledDevices
 from fedtiny.participation import Participant
@@ -21,6 +22,8 @@ from fedtiny.recorded_activities import RecordedActivities, energies, recorded_a
 from fedtiny.results.activities import ROWS_AT_ONCE, Activities, whole
 from fedtiny.results.metrics import cumulative_energy, floats, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
+from fedtiny.simulation.absences import AwayUntil
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import DONE, IDLE, KINDS, OUTCOMES, STALL, TRAIN, Trace
 from fedtiny.training.evaluation import Quality
 
@@ -52,7 +55,12 @@ class Version:
 def activities_of(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> RecordedActivities:
     """All activities in the order of their start, waiting included; `versions` maps rounds to the time of their version (s)."""
     listed = np.array(_listed(world, trace.asked.arrays()[0], included=True), dtype=np.int64)
-    return recorded_activities(world.blueprint.fleet, trace, versions, listed, end)
+    return recorded_activities(world.blueprint.fleet, trace, versions, listed, end, away_of(world.blueprint))
+
+
+def away_of(plans: Blueprint) -> AwayUntil:
+    """When the devices of a scenario are not there."""
+    return RollCall(plans.scenario.fleet, plans.streams, ()).away
 
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:

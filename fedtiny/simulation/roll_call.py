@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Protocol, overload
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from fedtiny.fleet.availability import AnyAvailability, Leaving
 from fedtiny.fleet.timetable import Spans, Timetable
 from fedtiny.randomness import Streams
+from fedtiny.simulation.absences import Absences
 from fedtiny.simulation.agenda import Agenda
 from fedtiny.simulation.presence import OnLeave, Place, Presence
 
@@ -47,7 +49,11 @@ class _Part:
     count: int
     timetable: Timetable
     on_leave: OnLeave
-    spans: Spans
+
+    @cached_property
+    def spans(self) -> Spans:
+        """Where all of them are now."""
+        return Spans(self.timetable, np.arange(self.count, dtype=np.int64))
 
 
 class RollCall:
@@ -115,9 +121,8 @@ class RollCall:
             sleep(left if now() + left > now() else LOOKS_EVERY)
         return found
 
-    def away(self, devices: Integers, end: float) -> tuple[Integers, Floats, Floats]:
-        """When these devices (ascending) are not online, from 0 to `end` (s): by device and then by time, the device, from when and until
-        when, each (times,)."""
+    def away(self, devices: Integers, end: float) -> Absences:
+        """When these devices (ascending) are not online, from 0 to `end` (s)."""
         owners, since, until = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)]
         for part in self._parts:
             own = devices[(devices >= part.first) & (devices < part.first + part.count)]
@@ -127,7 +132,7 @@ class RollCall:
                 until.append(finish)
         device, start, finish = np.concatenate(owners), np.concatenate(since), np.minimum(np.concatenate(until), end)
         order = np.lexsort((start, device))
-        return device[order], start[order], finish[order]
+        return Absences(device[order], start[order], finish[order])
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -177,8 +182,7 @@ def _parts(groups: Sequence[Group], streams: Streams) -> Iterator[_Part]:
     for position, group in enumerate(groups):
         if isinstance(group.availability, Leaving):
             timetable = group.availability.timetable(streams, position, group.count)
-            spans = Spans(timetable, np.arange(group.count, dtype=np.int64))
-            yield _Part(first, group.count, timetable, _on_leave(group.availability), spans)
+            yield _Part(first, group.count, timetable, _on_leave(group.availability))
         first += group.count
 
 

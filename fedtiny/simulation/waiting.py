@@ -4,10 +4,11 @@ A device is enrolled from the first message of a round to it until that round's 
 it, or the run ends; where the strategy does not work in rounds, from every message to it until its reply has come. Its processor
 **stalls** while it is enrolled and free, and **idles** while it is not enrolled and free:
 
-    stall = enrolled - work          idle = [0, end] - enrolled - work
+    stall = enrolled - work - offline          idle = [0, end] - enrolled - work - offline
 
-Both are found in one sweep. Every start and end of being enrolled, of work and of the run is a point (device, time) that moves two
-counters; between neighbouring points of a device nothing changes, so the counters there say what the processor does.
+It is **offline** while it is not there, and then does nothing. All are found in one sweep. Every start and end of being enrolled, away,
+of work and of the run is a point (device, time) that moves a counter; between neighbouring points of a device nothing changes, so the
+counters there say what the processor does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.simulation.trace import DROPPED, IDLE, STALL, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.absences import NOBODY_AWAY, Absences
+from fedtiny.simulation.trace import DROPPED, IDLE, OFFLINE, STALL, UPLOAD, WORK, Columns, Trace
 
 _POINTS_AT_ONCE: Final = 1 << 14
 
@@ -27,7 +29,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Waits:
-    """Stalls and idle times as arrays (waits,): by device, and by time within a device; `kind` is STALL or IDLE.
+    """Stalls, idle times and times offline as arrays (waits,): by device, and by time within a device; `kind` is STALL, IDLE or OFFLINE.
 
     The round of a wait is that of the work that comes next, or of the last work where none comes.
     """
@@ -51,10 +53,10 @@ class _Spans:
     end: Floats
 
 
-def waiting(trace: Trace, versions: Mapping[int, float], devices: Integers, end: float) -> Waits:
+def waiting(trace: Trace, versions: Mapping[int, float], devices: Integers, end: float, absences: Absences = NOBODY_AWAY) -> Waits:
     """Stalls and idle times of the processors, from 0 to `end` (s), for every device given (ascending); of others nothing.
 
-    `versions` maps rounds to the time of their version (s).
+    `versions` maps rounds to the time of their version (s); `absences` say when devices are not there.
     """
     columns, asked = trace.columns(), trace.asked.arrays()
     rows, asks = _ByDevice(columns.device), _ByDevice(asked[0])
@@ -63,7 +65,8 @@ def waiting(trace: Trace, versions: Mapping[int, float], devices: Integers, end:
     for some in _blocks(devices, rows.up_to(devices) + asks.up_to(devices)):
         chosen = asks.rows(some)
         messages = (asked[0][chosen], asked[1][chosen], asked[2][chosen])
-        part = _waits(_taken(columns, rows.rows(some)), messages, trace.in_rounds, versions, some, end)
+        own = _taken(columns, rows.rows(some))
+        part = _waits(own, messages, trace.left.arrays(), trace.in_rounds, versions, some, end, absences.of(some))
         for arrays, name in zip(found, _COLUMNS, strict=True):
             arrays.append(getattr(part, name))
     return Waits(*(_joined(arrays, dtype) for arrays, dtype in zip(found, _COLUMNS.values(), strict=True)))
@@ -107,12 +110,23 @@ _Messages = tuple[NDArray[np.int32], NDArray[np.int32], Floats]
 """Devices, rounds and times (s) of messages; see `Asked.arrays`."""
 
 
-def _waits(columns: Columns, asked: _Messages, in_rounds: bool, versions: Mapping[int, float], devices: Integers, end: float) -> Waits:
+def _waits(
+    columns: Columns,
+    asked: _Messages,
+    given_up: _Messages,
+    in_rounds: bool,
+    versions: Mapping[int, float],
+    devices: Integers,
+    end: float,
+    absences: Absences,
+) -> Waits:
     """The same of some devices, from their own rows and messages (others' do no harm)."""
     work = np.flatnonzero(np.isin(columns.kind, WORK) & _among(columns.device, devices))
     first = _first_asked(asked, devices)
-    enrolled = _enrolled(first, versions, end, _left(columns)) if in_rounds else _until_replies(asked, columns, devices, end)
-    device, start, finish, kind = _swept(devices, end, enrolled, _busy(columns, work))
+    left = _left(columns, given_up)
+    enrolled = _enrolled(first, versions, end, left) if in_rounds else _until_replies(asked, columns, left, devices, end)
+    away = _nonempty(absences.device, absences.start, absences.end)
+    device, start, finish, kind = _swept(devices, end, enrolled, _busy(columns, work), away)
     number = _rounds(device, finish, columns, work, first)
     return Waits(device.astype(np.int32), number.astype(np.int32), kind, start, finish)
 
@@ -143,11 +157,14 @@ def _first_asked(asked: _Messages, devices: Integers) -> _Moments:
     return _Moments(device[new].astype(np.int64), number[new].astype(np.int64), time[order[new]])
 
 
-def _left(columns: Columns) -> _Moments:
-    """When a device dropped out of a round, by device and round."""
+def _left(columns: Columns, given_up: _Messages) -> _Moments:
+    """When a device dropped out of a round, or left and gave up a message of it, by device and round."""
     rows = np.flatnonzero(columns.outcome == DROPPED)
-    order = rows[np.lexsort((columns.arrival[rows], columns.round[rows], columns.device[rows]))]
-    return _Moments(columns.device[order].astype(np.int64), columns.round[order].astype(np.int64), columns.arrival[order])
+    device = np.concatenate([columns.device[rows], given_up[0]]).astype(np.int64)
+    number = np.concatenate([columns.round[rows], given_up[1]]).astype(np.int64)
+    time = np.concatenate([columns.arrival[rows], given_up[2]])
+    order = np.lexsort((time, number, device))
+    return _Moments(device[order], number[order], time[order])
 
 
 def _enrolled(first: _Moments, versions: Mapping[int, float], end: float, left: _Moments) -> _Spans:
@@ -160,14 +177,14 @@ def _enrolled(first: _Moments, versions: Mapping[int, float], end: float, left: 
     return _nonempty(first.device, first.time, np.minimum(until, _times_of(left, first, end)))
 
 
-def _until_replies(asked: _Messages, columns: Columns, devices: Integers, end: float) -> _Spans:
-    """From every message to a device until its next reply has come or it has dropped out, or the end (s)."""
+def _until_replies(asked: _Messages, columns: Columns, left: _Moments, devices: Integers, end: float) -> _Spans:
+    """From every message to a device until its next reply has come, it has dropped out or left, or the end (s)."""
     device, _, time = asked
     known = _among(device, devices)
-    over = np.flatnonzero(((columns.kind == UPLOAD) | (columns.outcome == DROPPED)) & ~np.isnan(columns.arrival))
-    who = np.concatenate((device[known], columns.device[over])).astype(np.int64)
-    when = np.concatenate((time[known], columns.arrival[over]))
-    asks = np.concatenate((np.ones(int(known.sum()), bool), np.zeros(len(over), bool)))
+    over = np.flatnonzero((columns.kind == UPLOAD) & ~np.isnan(columns.arrival))
+    who = np.concatenate((device[known], columns.device[over], left.device)).astype(np.int64)
+    when = np.concatenate((time[known], columns.arrival[over], left.time))
+    asks = np.arange(len(who)) < int(known.sum())
     # a reply ends what came before it, and not what the server sends at that instant
     order = np.lexsort((asks, when, who))
     who, when, asks = who[order], when[order], asks[order]
@@ -199,16 +216,18 @@ def _nonempty(device: Integers, start: Floats, end: Floats) -> _Spans:
     return _Spans(device[kept], start[kept], end[kept])
 
 
-def _swept(devices: Integers, end: float, enrolled: _Spans, busy: _Spans) -> tuple[Integers, Floats, Floats, NDArray[np.int8]]:
+def _swept(
+    devices: Integers, end: float, enrolled: _Spans, busy: _Spans, away: _Spans
+) -> tuple[Integers, Floats, Floats, NDArray[np.int8]]:
     """Device, start, end and kind of every wait."""
     run = _nonempty(devices, np.zeros(len(devices)), np.full(len(devices), end))
-    spans = (run, enrolled, busy)
+    spans = (run, enrolled, busy, away)
     device = np.concatenate([part for span in spans for part in (span.device, span.device)])
     time = np.concatenate([part for span in spans for part in (span.start, span.end)])
     order = np.lexsort((time, device))
     device, time = device[order], time[order]
-    inside, taking_part, working = (_counter(spans, place, order) > 0 for place in range(3))
-    kind = np.where(working | ~(inside | taking_part), 0, np.where(taking_part, STALL, IDLE)).astype(np.int8)
+    inside, taking_part, working, absent = (_counter(spans, place, order) > 0 for place in range(len(spans)))
+    kind = np.where(working | ~(inside | taking_part), 0, np.where(absent, OFFLINE, np.where(taking_part, STALL, IDLE))).astype(np.int8)
     # the last point of a device has nothing behind it, and neighbours of the same kind are one wait
     lasts = np.flatnonzero(np.append(time[1:] > time[:-1], False))
     device, kind, start, finish = device[lasts], kind[lasts], time[lasts], time[lasts + 1]
