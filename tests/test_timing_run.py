@@ -227,6 +227,7 @@ FILES = {
     "keywords": {"stop": {"rounds": 3}},
     "latency_memory": {"update": "bias", "stop": {"rounds": 4}, "model.pretrained": {"steps": 1}},
     "mixed_fleet": {"stop": {"rounds": 3}, "model.pretrained": {"steps": 1, "classes": [5, 6], "share": 0.2}},
+    "population": {"stop": {"rounds": 3}, "fleet.count": 20_000, "strategy.fraction_train": 0.001},
     "quickstart": {"stop": {"rounds": 2}, "model.pretrained": {"steps": 1, "share": 0.5}},
     "supernodes": {"stop": {"rounds": 20}},
     "text": {"stop": {"rounds": 1}},
