@@ -29,6 +29,8 @@ PUBLISHED: Final = {
     ("language", "FedAvg, K = 10"): {1: 1.0, 2: 1.0, 4: 2.2, 8: 4.2},
     ("language", "DGA, K = 5, D = 20"): {1: 1.1, 2: 1.9, 4: 3.9, 8: 7.5},
 }
+ROUND_TRIPS: Final = {"vision": 10.7, "language": 8.7}
+"""Steps in a round trip, as fitted to what is published of FedAvg at 8 nodes."""
 LOOK: Final = dict(zip(METHODS, ((VERMILLION, "o"), (ORANGE, "s"), (BLUE, "^")), strict=True))
 
 Speedups = dict[tuple[str, str], dict[int, float]]
@@ -40,9 +42,16 @@ def speedups(cells: list[Cell]) -> Speedups:
     for cell in cells:
         task = "language" if cell.scenario["model"]["kind"] == "char_lstm" else "vision"
         steps, nodes = int(cell.scenario["training"]["local_steps"]), int(cell.scenario["fleet"][0]["count"])
+        _check(task, 2 * float(cell.scenario["network"]["latency"].removesuffix(" s")), round_compute(cell) / steps)
         name = f"FedAvg, K = {steps}" if cell.scenario["strategy"]["kind"] == "fedavg" else METHODS[-1]
         found.setdefault((task, name), {1: 1.0})[nodes] = nodes * round_compute(cell) / cell.period(SETTLED, MEASURED)
     return {key: found[key] for key in PUBLISHED}
+
+
+def _check(task: str, round_trip: float, step: float) -> None:
+    if abs(round_trip / step / ROUND_TRIPS[task] - 1) > 0.01:
+        found = f"a round trip of {round_trip:g} s has {round_trip / step:.3g} of the catalog's steps of {step:.4g} s"
+        raise SystemExit(f"{task}: {found} and not {ROUND_TRIPS[task]}: set network.latency to {step * ROUND_TRIPS[task] / 2:.4g} s")
 
 
 def round_compute(cell: Cell) -> float:
