@@ -1,4 +1,5 @@
-"""Layers of published networks, counted once from timm and kept in data/layers.csv, so that nobody needs timm to predict their times.
+"""Layers of published networks, counted once from timm and torchvision and kept in data/layers.csv, so that nobody needs them to
+predict times.
 
     pip install --editable '.[validation]' && python benchmarks/validation/layers.py
 
@@ -34,6 +35,11 @@ TIMM_NAMES: Final = {
     "maxvit_tiny": "maxvit_tiny_tf_224",
     "swin_tiny": "swin_tiny_patch4_window7_224",
 }
+OF_TORCHVISION: Final[dict[str, dict[str, bool]]] = {
+    "alexnet": {},
+    "googlenet": {"aux_logits": False, "init_weights": False},
+    "squeezenet1_0": {},
+}
 NOT_IN_TIMM: Final = ("faster_vit_0", "faster_vit_2", "faster_vit_3")
 
 
@@ -47,13 +53,17 @@ def known_networks() -> dict[str, ModelSummary]:
     return {name: ModelSummary(name, SHAPE, CLASSES, tuple(layers)) for name, layers in found.items()}
 
 
-def timm_network(name: str) -> ModelSummary:
-    """The layers of a network of timm, by the name that the measurements give it or by timm's own."""
+def published_network(name: str) -> ModelSummary:
+    """The layers of a network of timm, by the name that the measurements give it or by timm's own, or of torchvision."""
     import timm  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    import torchvision  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     from fedtiny.models.measure import summarize
 
-    network = timm.create_model(TIMM_NAMES.get(name, name), pretrained=False, num_classes=CLASSES)
+    if name in OF_TORCHVISION:
+        network = torchvision.models.get_model(name, **OF_TORCHVISION[name])
+    else:
+        network = timm.create_model(TIMM_NAMES.get(name, name), pretrained=False, num_classes=CLASSES)
     return summarize(network, name, SHAPE, CLASSES, running_statistics=True)
 
 
@@ -94,10 +104,10 @@ def write(names: Iterable[str]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for name in names:
-            writer.writerows(rows_of(timm_network(name)))
+            writer.writerows(rows_of(published_network(name)))
 
 
 if __name__ == "__main__":
     with (DATA / "raspberry_pi_4.csv").open(encoding="utf-8", newline="") as measured:
         wanted = [row["model"] for row in csv.DictReader(measured) if row["model"] not in NOT_IN_TIMM]
-    write(sys.argv[1:] or [*wanted, "vit_small"])
+    write(sys.argv[1:] or [*wanted, "vit_small", *OF_TORCHVISION])

@@ -43,9 +43,9 @@ def section() -> Section:
         group = "Raspberry Pi 5, head only" if head else "Raspberry Pi 5, full"
         layered.append(Row(group, device.name, what, step_seconds(networks[name], plan, BATCH, device), seconds, "s", SOURCE))
     text = (
-        f"Everything of the Raspberry Pi 4 times one factor, {FACTOR}: the geometric mean over the full steps measured on both boards. The "
-        f"first rows are measured times of the Raspberry Pi 4 by that factor (median error {median_error(scaled):.1%}), the others the "
-        f"shipped profile with layer counts (median error {median_error(layered):.1%})."
+        f"Everything of the Raspberry Pi 4 times one factor, {FACTOR}: the geometric mean over the full steps measured on both boards. "
+        f"The first rows are measured times of the Raspberry Pi 4 by that factor (median error {median_error(scaled):.1%}), the others "
+        f"the shipped profile with layer counts (median error {median_error(layered):.1%})."
     )
     worst = max(abs(row.error) for row in scaled)
     return Section(

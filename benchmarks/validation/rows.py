@@ -24,7 +24,7 @@ class Row:
     source: str
     """Key of the sources at the end of the page."""
     counted: bool = True
-    """Whether its error counts; a bound, or what the number was derived from, does not."""
+    """Whether this is a prediction: not a bound, and nothing that the numbers it is made from were derived from."""
     note: str = ""
 
     @property
@@ -59,8 +59,8 @@ class Section:
 
 
 def median_error(rows: Sequence[Row]) -> float:
-    """The median absolute error of the rows that count."""
-    return median(abs(row.error) for row in rows if row.counted)
+    """The median absolute error of these rows."""
+    return median(abs(row.error) for row in rows)
 
 
 def table(name: str) -> list[dict[str, str]]:

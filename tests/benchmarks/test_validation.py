@@ -78,3 +78,53 @@ def test_a_pi_5_is_a_pi_4_by_one_factor_within_20_percent(validation):
         assert getattr(five.rates, name) == pytest.approx(pi.FACTOR * getattr(four.rates, name), rel=0.01)
     for name in ("dispatch_overhead", "group_overhead"):
         assert getattr(five, name) == pytest.approx(getattr(four, name) / pi.FACTOR, rel=0.01)
+
+
+def test_sparse_steps_of_an_stm32f746_are_predicted_within_20_percent_at_one_rate(validation):
+    section = validation("microcontrollers").sparse_steps()
+    assert len(section.checks) == 3
+    assert all(check.met for check in section.checks)
+    # whichever of the five published schemes of a network was timed, the step is predicted within a quarter
+    assert all(abs(row.error) < 0.25 for row in section.rows if row.unit == "s")
+
+
+def test_multiply_accumulates_of_mlperf_tiny_are_those_of_the_reference_networks(validation):
+    benchmarks = validation("microcontrollers").BENCHMARKS
+    published = {"ad": 0.264e6, "kws": 2.657e6, "vww": 7.49e6}
+    assert {name: sum(benchmarks[name].values()) for name in published} == pytest.approx(published, rel=0.01)
+
+
+def test_two_powers_give_the_joules_of_training_in_memory_and_beyond_it_within_10_percent(validation):
+    section = validation("boards").tinytrain()
+    assert max(abs(row.error) for row in section.rows if row.unit == "J") < 0.10
+    (ratio,) = [row for row in section.rows if not row.unit]
+    # full training that pages takes many times as long as the last layer, measured 11, and more than its multiply-accumulates say
+    assert 5 < ratio.predicted < ratio.measured
+
+
+def test_the_second_epoch_of_a_jetson_nano_follows_from_the_first(validation):
+    section = validation("boards").jetson_nano()
+    assert all(abs(row.error) < 0.10 for row in section.rows)
+
+
+def test_phones_recompute_from_the_rates_of_single_layers_with_the_errors_that_the_page_lists(validation):
+    rows = {(row.device, row.what): row for row in validation("phones").in_dl4j().rows}
+    for what in ("shakespeare, batch 100", "reddit, batch 10"):
+        assert abs(rows["nexus_6", what].error) < 0.10
+    assert abs(rows["galaxy_note_10", "shakespeare, batch 100"].error) < 0.10
+    assert rows["redmi_note_8", "reddit, batch 10"].error > 1
+
+
+def test_the_page_lists_every_row_and_calls_what_was_fitted_no_prediction(validation, tmp_path):
+    page, sections = validation("page"), [validation("raspberry_pi_5").section(), validation("boards").tinytrain()]
+    (tmp_path / "figures").mkdir()
+    page.write(sections, tmp_path)
+    text = (tmp_path / "validation.md").read_text()
+    for row in (row for section in sections for row in section.rows):
+        (line,) = [
+            line
+            for line in text.split("## What is missed")[1].splitlines()
+            if f"| {row.what} |" in line and row.source in line and f"{row.error:+.1%}" in line
+        ]
+        assert line.rstrip(" |").split("|")[-1].strip().startswith("yes" if row.counted else "no")
+    assert (tmp_path / "figures" / "validation.png").stat().st_size > 10_000
