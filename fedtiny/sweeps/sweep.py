@@ -2,7 +2,7 @@
 
 Cells that are finished (their folder holds a done run of the same resolved scenario) are not run again. A cell that does
 not fit the devices' memory is a result, a row with status infeasible. A cell that fails has status failed, and the
-others go on. Training that several cells share is done once (`shared_training`).
+others go on. Training that several cells share is done once (`shared_training`), and the longest cells begin first.
 """
 
 import shutil
@@ -20,6 +20,7 @@ from fedtiny.results.sweep import SweepResult, cells_schema, is_sweep, read_swee
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.sweeps.axes import Cell, Sweep
 from fedtiny.sweeps.cell import Job, Outcome, check_cell, lost_cell, run_cell
+from fedtiny.sweeps.expected_work import expected_of, nothing_expected
 from fedtiny.sweeps.local import Executor
 from fedtiny.sweeps.shared_training import JournalOptions, JournalPlace, Turns, remove_journals, shared_journals
 
@@ -103,10 +104,19 @@ def _run_cells(book: _Book, executor: Executor, options: JournalOptions) -> None
     def then(ended: Outcome) -> list[Job]:
         return book.jobs(turns.after(ended.cell, done=ended.status == "done"), journals)
 
-    for outcome in executor(run_cell, book.jobs(turns.first(), journals), lost_cell, then):
+    first = _longest_first(turns.first(), book, executor)
+    for outcome in executor(run_cell, book.jobs(first, journals), lost_cell, then):
         book.note(outcome)
     if not (options.keep or any(outcome.status == "failed" for outcome in book.outcomes.values())):
         remove_journals(book.folder)
+
+
+def _longest_first(cells: list[Cell], book: _Book, executor: Executor) -> list[Cell]:
+    """Cells in the order of their expected work, where some have to wait; with one process order changes nothing."""
+    if not 1 < executor.at_once < len(cells):
+        return cells
+    work = dict(executor(expected_of, book.jobs(cells), nothing_expected))
+    return sorted(cells, key=lambda cell: -work[cell.id])
 
 
 def check_sweep_folder(folder: Path, name: str) -> None:

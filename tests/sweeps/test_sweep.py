@@ -19,9 +19,8 @@ def crossed(path, *axes, seeds=1):
 class Here:
     """An executor in this process that counts what it did, takes jobs from the end, and loses some or is interrupted if asked."""
 
-    at_once = 1
-
-    def __init__(self, fail=(), most=None):
+    def __init__(self, fail=(), most=None, at_once=1):
+        self.at_once = at_once
         self.ran = []
         self.fail = fail
         self.most = most
@@ -88,6 +87,15 @@ def test_a_cell_that_is_wrong_ends_the_sweep_before_anything_runs(tiny, tmp_path
         run_sweep(crossed(tiny(), "update=full,tinytl"), tmp_path / "sweep", here)
     assert here.ran == []
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(("at_once", "expected"), [(2, ["4", "3", "2"]), (1, ["3", "4", "2"]), (3, ["3", "4", "2"])])
+def test_the_longest_cells_begin_first_where_some_have_to_wait(tiny, tmp_path, at_once, expected):
+    sweep = crossed(tiny(), "training.local_steps=3,4,2")
+    here = Here(at_once=at_once)
+    run_sweep(sweep, tmp_path / "sweep", here)
+    label_of = {cell.id: cell.labels["training.local_steps"] for cell in sweep.cells}
+    assert [label_of[cell] for cell in reversed(here.ran)] == expected  # this executor takes them from the end
 
 
 def test_an_interrupted_sweep_keeps_what_was_finished(tiny, tmp_path):
