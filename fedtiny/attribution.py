@@ -15,7 +15,9 @@ import pyarrow as pa
 from fedtiny.blueprint import Blueprint
 from fedtiny.results.record import CRITICAL_PATH
 from fedtiny.round_bottleneck import round_causes
+from fedtiny.simulation.absences import AwayUntil
 from fedtiny.simulation.critical_path import CAUSES, SERVER, Path, critical_path
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.stall_causes import Stalls, stall_seconds
 from fedtiny.simulation.trace import Trace
 from fedtiny.simulation.used_work import Contributions, Floats, Waste, contributions, waste
@@ -39,28 +41,46 @@ class Attribution:
 def attribution(plans: Blueprint, trace: Trace, times: Sequence[float], stalled: Callable[[], Stalls]) -> Attribution:
     """Where the time of a run went whose versions were made at these times (s), from 0; `stalled` gives when processors stalled."""
     strategy, made, versions = plans.scenario.strategy, np.asarray(times, dtype=np.float64), len(times) - 1
-    path = critical_path(trace, made)
+    away = RollCall(plans.scenario.fleet, plans.streams, ())
+    path = critical_path(trace, made, away.away)
+    causes = round_causes(trace, times, plans.fleet.__getitem__, away.away)
     used = contributions(trace, made, carries_late=isinstance(strategy, DGA) and strategy.late == "carry")
     wasted = waste(trace, used, versions)
-    stalls = _seconds(trace, used, made, stalled(), strategy.timeout)
+    stalls = _seconds(trace, used, made, stalled(), strategy.timeout, _awaited(causes, made, away.away))
     staleness, replies = np.unique(used.staleness, return_counts=True)
-    document = {
+    document: dict[str, Any] = {
         "critical_path": dict(path.seconds()),
         "staleness": {str(value): count for value, count in zip(staleness.tolist(), replies.tolist(), strict=True)},
         "stalls": stalls,
         "compute": {"all": wasted.all_compute, "wasted": dict(wasted.compute)},
         "bytes": {"all": wasted.all_bytes, "wasted": dict(wasted.bytes)},
     }
+    if not away.changes:
+        del stalls["offline"]
     mean = float(used.staleness.mean()) if len(used.staleness) else None
     summary = {**_shares(path, wasted), "mean_staleness": mean, **{f"{cause}_stall": total for cause, total in stalls.items()}}
-    rounds = [(None, None), *(_largest(found) for found in round_causes(trace, times, plans.fleet.__getitem__))]
+    rounds = [(None, None), *(_largest(found) for found in causes)]
     return Attribution(_table(path), rounds, document, summary)
 
 
-def _seconds(trace: Trace, used: Contributions, times: Floats, waits: Stalls, timeout: float | None) -> dict[str, float]:
+def _seconds(
+    trace: Trace, used: Contributions, times: Floats, waits: Stalls, timeout: float | None, away: tuple[Floats, Floats]
+) -> dict[str, float]:
     """Seconds of stalls of all devices by cause."""
-    split = stall_seconds(trace, used, times, np.unique(waits.device).astype(np.int64), waits, timeout)
-    return {cause: float(getattr(split, cause).sum()) for cause in ("stragglers", "missing", "communication")}
+    split = stall_seconds(trace, used, times, np.unique(waits.device).astype(np.int64), waits, timeout, away)
+    return {cause: float(getattr(split, cause).sum()) for cause in ("stragglers", "missing", "communication", "offline")}
+
+
+def _awaited(causes: Sequence[tuple[int | None, Any]], times: Floats, away: AwayUntil) -> tuple[Floats, Floats]:
+    """From when until when (s) the device that each round waited for was not there, within the round."""
+    critical = np.array([-1 if device is None else device for device, _ in causes], dtype=np.int64)
+    absences = away(np.unique(critical[critical >= 0]), float(times[-1]))
+    spans = []
+    for device, start, end in zip(critical.tolist(), times[:-1].tolist(), times[1:].tolist(), strict=True):
+        own = absences.of(np.array([device])).within(start, end).spans()
+        spans += [(max(start, begin), min(end, finish)) for begin, finish in own]
+    found = np.array(spans, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
 
 
 def _largest(found: tuple[int | None, dict[Any, float]]) -> tuple[int | None, str | None]:

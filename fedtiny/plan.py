@@ -20,6 +20,7 @@ from fedtiny.recording import LISTED_WHOLE
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import DOWNLOAD, PAGING, UPLOAD, WORK, Columns
 from fedtiny.strategies.asked import asked_at_once
 from fedtiny.timing_run import Progress, TimedRun, run_timing
@@ -170,18 +171,31 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
     busy, paged = per_class(WORK, length), per_class((PAGING,), length)
     down, up = per_class((DOWNLOAD,), columns.amount), per_class((UPLOAD,), columns.amount)
     total = 0.0
-    amounts = (busy.tolist(), paged.tolist(), down.tolist(), up.tolist())
-    for item, number, working, paging, received, sent in zip(classes, listed, *amounts, strict=True):
+    amounts = (busy.tolist(), paged.tolist(), down.tolist(), up.tolist(), _away(run, columns, until).tolist())
+    for item, number, working, paging, received, sent, gone in zip(classes, listed, *amounts, strict=True):
         power, network = item.one.traits.device.power, item.one.traits.network
         assert power is not None, "checked above"
-        waiting = number * until - working if item.one.fits else 0.0
+        waiting = number * until - working - gone if item.one.fits else 0.0
         total += power.active * (working - paging) + power.idle * waiting + (paging_energy(item.one.traits.device, paging) or 0.0)
         total += received * (network.energy_down or 0.0) + sent * (network.energy_up or 0.0)
     return total
 
 
+def _away(run: TimedRun, columns: Columns, until: float) -> np.ndarray:
+    """Seconds in which the listed devices of each class were not there, up to `until` (s)."""
+    plans = run.fleet.blueprint
+    roll = RollCall(plans.scenario.fleet, plans.streams, ())
+    if not roll.changes:
+        return np.zeros(len(run.fleet.classes))
+    everybody = run.fleet.population is None and len(plans.fleet) <= LISTED_WHOLE
+    devices = np.arange(len(plans.fleet)) if everybody else np.unique(columns.device).astype(np.int64)
+    absences = roll.away(devices, until)
+    return np.bincount(run.fleet.places_of(absences.device), weights=absences.end - absences.start, minlength=len(run.fleet.classes))
+
+
 def _bottleneck(run: TimedRun, times: Sequence[float]) -> dict[str, Any] | None:
-    rounds = round_causes(run.trace, times, run.fleet.traits)
+    plans = run.fleet.blueprint
+    rounds = round_causes(run.trace, times, run.fleet.traits, RollCall(plans.scenario.fleet, plans.streams, ()).away)
     if not rounds:
         return None
     mean: dict[Cause, float] = {cause: sum(seconds.get(cause, 0.0) for _, seconds in rounds) / len(rounds) for cause in CAUSES}

@@ -6,6 +6,7 @@ things overlap:
 
     compute    its processor works               start_up   it starts what will work
     upload     its uplink is occupied            download   its downlink is occupied
+    offline    it is not there, or the server waits until enough devices are
     latency    a message of its own is between the ends of the link, or was lost and will be sent again
     polling    a message waits until the device looks for one
     stall      none of these: it waits for the server, which waits for other devices
@@ -15,6 +16,7 @@ the strategy's timeout did, the whole span is `timeout`. What led to the last ve
 (simulation/critical_path.py).
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +24,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedtiny.fleet.fleet import Traits
+from fedtiny.simulation.absences import Absences, AwayUntil, nobody_away
 from fedtiny.simulation.critical_path import CAUSES, Cause
-from fedtiny.simulation.trace import DONE, DOWNLOAD, DROPPED, LATE, LOST, START_UP, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.intervals import merged
+from fedtiny.simulation.trace import (
+    ABORTED,
+    DONE,
+    DOWNLOAD,
+    DROPPED,
+    INTERRUPTED,
+    LATE,
+    LOST,
+    REPEATED,
+    START_UP,
+    UPLOAD,
+    WORK,
+    Columns,
+    Trace,
+)
 
 __all__ = ["CAUSES", "Cause", "round_causes", "shared_out"]
 
@@ -33,17 +51,21 @@ Floats = NDArray[np.float64]
 
 
 def round_causes(
-    trace: Trace, times: Sequence[float] | Floats, traits: Callable[[int], Traits]
+    trace: Trace, times: Sequence[float] | Floats, traits: Callable[[int], Traits], away: AwayUntil = nobody_away
 ) -> list[tuple[int | None, dict[Cause, float]]]:
     """For every round its critical device (None: a timeout) and seconds by cause, which sum to the round's span.
 
-    `times` are those of the versions (s, ascending, the first at 0), `traits(number)` is a device.
+    `times` are those of the versions (s, ascending, the first at 0), `traits(number)` is a device, `away` says when devices were not there.
     """
     columns = trace.columns()
     critical = _last_devices(columns, np.asarray(times, dtype=np.float64)[1:])
     known = sorted({number for number in critical if number is not None})
     rows, asked = _by_device(columns.device, known), _by_device(trace.asked.arrays()[0], known)
-    logs = {number: _log(trace, rows[number], asked[number], traits(number)) for number in known}
+    absences, gathered = away(np.asarray(known, dtype=np.int64), float(times[-1])), trace.gathered.arrays()
+    logs = {
+        number: _log(trace, rows[number], asked[number], traits(number), _missing(absences.of(np.array([number])), gathered))
+        for number in known
+    }
     result: list[tuple[int | None, dict[Cause, float]]] = []
     for start, end, device in zip(times, times[1:], critical, strict=False):
         span = (float(start), float(end))
@@ -83,20 +105,27 @@ class _Log:
     over: Floats
     """When it and all before it were."""
     polling: list[Span]
+    missing: list[Span]
+    """When it was not there, or too few were; ascending, and they do not overlap."""
 
     def shared_out(self, span: Span) -> dict[Cause, float]:
         """Seconds of a span by cause."""
         first = int(np.searchsorted(self.over, span[0], "right"))
         last = int(np.searchsorted(self.columns.start[self.rows], span[1]))
         inside = slice(first, max(first, last))
-        return shared_out(self.columns, self.rows[inside], self.until[inside], span, self.polling)
+        missing = self.missing[bisect_right(self.missing, span[0], key=_end) : bisect_left(self.missing, span[1], key=_start)]
+        return shared_out(self.columns, self.rows[inside], self.until[inside], span, self.polling, missing)
 
 
-def _log(trace: Trace, rows: Integers, asked: Integers, traits: Traits) -> _Log:
+def _missing(absences: Absences, gathered: tuple[Floats, Floats]) -> list[Span]:
+    return merged([*absences.spans(), *zip(gathered[0].tolist(), gathered[1].tolist(), strict=True)])
+
+
+def _log(trace: Trace, rows: Integers, asked: Integers, traits: Traits, missing: list[Span]) -> _Log:
     columns = trace.columns()
     until = _until(columns, rows, 2 * traits.network.latency)
     polling = _polling(columns, rows, trace.asked.arrays()[2][asked]) if traits.device.polling_interval else []
-    return _Log(columns, rows, until, np.maximum.accumulate(until), polling)
+    return _Log(columns, rows, until, np.maximum.accumulate(until), polling, missing)
 
 
 def _until(columns: Columns, rows: Integers, round_trip: float) -> Floats:
@@ -109,15 +138,17 @@ def _until(columns: Columns, rows: Integers, round_trip: float) -> Floats:
 def _polling(columns: Columns, rows: Integers, asked: Floats) -> list[Span]:
     """When messages were there and the device, which does one at a time, had nothing else to do."""
     kinds, outcomes = columns.kind[rows], columns.outcome[rows]
-    downloads = rows[(kinds == DOWNLOAD) & (outcomes != LOST)]
-    ends = columns.arrival[rows[(kinds == UPLOAD) | np.isin(outcomes, (DROPPED, LATE))]]
+    downloads = rows[(kinds == DOWNLOAD) & ~np.isin(outcomes, (LOST, INTERRUPTED, REPEATED))]
+    ends = columns.arrival[rows[(kinds == UPLOAD) | np.isin(outcomes, (DROPPED, LATE, ABORTED))]]
     ends = np.concatenate([np.zeros(1), np.sort(ends[~np.isnan(ends)])])
     starts = columns.start[downloads]
     since = np.maximum(asked[: len(starts)], ends[np.searchsorted(ends, starts, "right") - 1])
     return [(since_, start) for since_, start in zip(since.tolist(), starts.tolist(), strict=True) if start > since_]
 
 
-def shared_out(columns: Columns, rows: Integers, until: Floats, span: Span, polling: Iterable[Span] = ()) -> dict[Cause, float]:
+def shared_out(
+    columns: Columns, rows: Integers, until: Floats, span: Span, polling: Iterable[Span] = (), missing: Sequence[Span] = ()
+) -> dict[Cause, float]:
     """Seconds of a span by cause, from one device's rows, each of which was over, or its message there, at `until` (s)."""
     inside = (columns.start[rows] < span[1]) & (until > span[0])
     rows, until = rows[inside], until[inside]
@@ -134,12 +165,15 @@ def shared_out(columns: Columns, rows: Integers, until: Floats, span: Span, poll
         seconds[cause] = _length(left) - _length(after)
         left = after
     for cause, spans in (
+        ("offline", missing),
         ("latency", zip(columns.end[rows[~working]].tolist(), until[~working].tolist(), strict=True)),
         ("polling", (part for part in polling if part[0] < span[1] and part[1] > span[0])),
     ):
         after = _uncovered(left, spans)
         seconds[cause] = _length(left) - _length(after)
         left = after
+    if not missing:
+        del seconds["offline"]
     return {**seconds, "stall": _length(left)}  # type: ignore[dict-item]
 
 
@@ -153,3 +187,11 @@ def _uncovered(spans: list[Span], taken: Iterable[Span]) -> list[Span]:
 
 def _length(spans: Sequence[Span]) -> float:
     return sum(end - start for start, end in spans)
+
+
+def _start(span: Span) -> float:
+    return span[0]
+
+
+def _end(span: Span) -> float:
+    return span[1]

@@ -160,7 +160,7 @@ class VirtualTimeGrid(Grid):
     def gather(self, wanted: int) -> list[int]:
         """Waits until so many nodes are there, or all that will ever be, and gives their ids, ascending."""
         if self.roll is not None:
-            self.roll.gather(wanted, lambda: self.now, self.sleep)
+            self.roll.gather(wanted, lambda: self.now, self.sleep, self.trace)
         return self.get_node_ids()
 
     def is_there(self, node_id: int) -> bool:

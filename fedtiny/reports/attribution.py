@@ -9,13 +9,16 @@ from fedtiny.results.record import RunResult
 
 def attribution_table(results: Sequence[RunResult]) -> Table | None:
     """One row for every run whose time is attributed; None where there is none."""
-    rows = tuple(_row(result) for result in results if result.attribution.get("critical_path"))
+    known = [result for result in results if result.attribution.get("critical_path")]
+    leave = any("offline" in result.attribution["stalls"] for result in known)
+    rows = tuple(_row(result, leave=leave) for result in known)
     columns = (
         "run",
         "bottleneck",
         "share of path",
         "stragglers",
         "missing replies",
+        *(["offline"] if leave else []),
         "communication",
         "staleness",
         "compute wasted",
@@ -29,7 +32,7 @@ def attribution_table(results: Sequence[RunResult]) -> Table | None:
     return Table(columns, rows, note, text_columns=2) if rows else None
 
 
-def _row(result: RunResult) -> tuple[str, ...]:
+def _row(result: RunResult, *, leave: bool) -> tuple[str, ...]:
     found, summary = result.attribution, result.summary
     path, stalls = found["critical_path"], found["stalls"]
     return (
@@ -38,6 +41,7 @@ def _row(result: RunResult) -> tuple[str, ...]:
         percent(path[summary["bottleneck"]] / sum(path.values())),
         seconds(stalls["stragglers"]),
         seconds(stalls["missing"]),
+        *([seconds(stalls.get("offline", 0.0))] if leave else []),
         seconds(stalls["communication"]),
         NONE if summary["mean_staleness"] is None else number(summary["mean_staleness"]),
         percent(summary["wasted_compute"]),

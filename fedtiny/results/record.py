@@ -156,12 +156,14 @@ class RunResult:
     time_to_target, bytes_up, bytes_down, energy (null where unknown or never reached); `bottleneck`, the cause of most of the critical
     path; wasted_compute and wasted_bytes, shares of processor time and of bytes whose work is in no version; mean_staleness, versions made
     between the one that a contribution started from and the one it is in; stragglers_stall, missing_stall and communication_stall,
-    seconds that all devices together waited because others computed, because replies never came, and for other reasons.
+    seconds that all devices together waited because others computed, because replies never came, and for other reasons; where devices
+    come and leave, offline_stall too, because the device that was waited for was not there.
     `attribution` holds the same in full, empty where unknown:
 
         critical_path   seconds by cause                    staleness   contributions by staleness (a text)
-        stalls          seconds: stragglers, missing, communication
+        stalls          seconds: stragglers, missing, communication; offline where devices come and leave
         compute, bytes  all: seconds of processors, bytes of both directions; wasted: those by reason: lost, dropped, late, unfinished
+                        and, where devices leave, interrupted
 
     `provenance` is the only place with host time (HOST_FIELDS). `notes` are sentences for the report.
     `population` counts the devices of a population by class, of which `devices` lists those that a message reached; empty for groups.

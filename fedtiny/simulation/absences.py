@@ -26,8 +26,22 @@ class Absences:
         some = slice(*np.searchsorted(self.device, [devices[0], devices[-1] + 1]))
         return Absences(self.device[some], self.start[some], self.end[some])
 
+    def within(self, start: float, end: float) -> "Absences":
+        """Those of one device that are at least partly between two moments (s)."""
+        some = slice(int(np.searchsorted(self.end, start, "right")), int(np.searchsorted(self.start, end)))
+        return Absences(self.device[some], self.start[some], self.end[some])
+
+    def spans(self) -> list[tuple[float, float]]:
+        """From when to when, without saying who."""
+        return list(zip(self.start.tolist(), self.end.tolist(), strict=True))
+
 
 NOBODY_AWAY: Final = Absences(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 AwayUntil = Callable[[Integers, float], Absences]
 """Gives the absences of these devices (ascending) from 0 to an end (s)."""
+
+
+def nobody_away(devices: Integers, end: float) -> Absences:
+    """No absences."""
+    return NOBODY_AWAY

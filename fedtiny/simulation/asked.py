@@ -65,6 +65,24 @@ class Contributions:
         return zip(self.device, self.round, self.version, strict=True)
 
 
+class Gathered:
+    """(start, end) of every time (s) in which the server waited for devices to be there."""
+
+    __slots__ = ("end", "start")
+
+    def __init__(self) -> None:
+        self.start, self.end = array("d"), array("d")
+
+    def append(self, row: tuple[float, float]) -> None:
+        """Notes that it waited from one moment to another."""
+        self.start.append(row[0])
+        self.end.append(row[1])
+
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Starts and ends (s), each (times,), ascending, as views."""
+        return view(self.start, np.float64), view(self.end, np.float64)
+
+
 def view(values: "array[Any]", dtype: Any) -> NDArray[Any]:
     """An array's values, sharing its memory."""
     return cast(NDArray[Any], np.frombuffer(values, dtype=dtype)) if len(values) else np.zeros(0, dtype)

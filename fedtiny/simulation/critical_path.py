@@ -9,6 +9,7 @@ Every link of the chain begins when the one before it ends, so the seconds of al
     upload     the uplink is occupied            download   the downlink is occupied
     latency    a message is between the ends of a link, or was lost and will be sent again
     polling    a message waits until its device looks for one
+    offline    its device is not there, or the server waits until enough devices are
     timeout    no reply, but the end of the server's patience made the version
     stall      none of these
 
@@ -16,20 +17,35 @@ Making anything on the path faster makes the run faster, until another chain is 
 the waiting device waited for is.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.simulation.trace import DONE, DOWNLOAD, DROPPED, LATE, LOST, START_UP, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.absences import AwayUntil, nobody_away
+from fedtiny.simulation.path_links import CAUSES, CODES, SERVER, Cause, Link, merged_links, without_absences
+from fedtiny.simulation.trace import (
+    ABORTED,
+    DONE,
+    DOWNLOAD,
+    DROPPED,
+    INTERRUPTED,
+    LATE,
+    LOST,
+    REPEATED,
+    START_UP,
+    UPLOAD,
+    WORK,
+    Columns,
+    Trace,
+)
 
-Cause = Literal["compute", "start_up", "upload", "download", "latency", "polling", "stall", "timeout"]
-CAUSES: Final[tuple[Cause, ...]] = ("compute", "start_up", "upload", "download", "latency", "polling", "stall", "timeout")
-_CODES: Final[dict[Cause, int]] = {cause: code for code, cause in enumerate(CAUSES)}
+__all__ = ["CAUSES", "SERVER", "Cause", "Path", "critical_path"]
 
-SERVER: Final = -1
-"""The device of what no device is the cause of."""
+_SENT_AGAIN: Final = (LOST, INTERRUPTED, REPEATED)
+"""Transfers that are not the last of their message."""
 
 _LOGS_KEPT: Final = 256
 """A chain that comes through more devices makes the logs of some again."""
@@ -61,12 +77,13 @@ class Path:
         return {cause: total for cause, total in zip(CAUSES, sums, strict=True) if total > 0}
 
 
-def critical_path(trace: Trace, times: Floats) -> Path:
-    """The chain that led to the last of the versions, which were made at these times (s, ascending, the first at 0)."""
+def critical_path(trace: Trace, times: Floats, away: AwayUntil = nobody_away) -> Path:
+    """The chain that led to the last of the versions, which were made at these times (s, ascending, the first at 0); `away` says when
+    devices were not there."""
     walk = _Walk(trace, np.asarray(times, dtype=np.float64))
     walk.back_from(float(times[-1]))
-    links = [link for link in reversed(walk.links) if link[4] > link[3]]
-    columns = list(zip(*_merged(links), strict=True)) or [()] * 5
+    links = without_absences([link for link in reversed(walk.links) if link[4] > link[3]], away, float(times[-1]))
+    columns = list(zip(*merged_links(links), strict=True)) or [()] * 5
     return Path(
         np.array(columns[0], dtype=np.int64),
         np.array(columns[1], dtype=np.int64),
@@ -74,20 +91,6 @@ def critical_path(trace: Trace, times: Floats) -> Path:
         np.array(columns[3], dtype=np.float64),
         np.array(columns[4], dtype=np.float64),
     )
-
-
-_Link = tuple[int, int, int, float, float]
-
-
-def _merged(links: list[_Link]) -> list[_Link]:
-    """Neighbours of one device, round and cause as one link."""
-    result: list[_Link] = []
-    for link in links:
-        if result and result[-1][:3] == link[:3]:
-            result[-1] = (*link[:3], result[-1][3], link[4])
-        else:
-            result.append(link)
-    return result
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,9 @@ class _Log:
         self.work_done = _by_time(self.work, columns.end)
         self.replied = _by_time(self.uploads, columns.arrival)
         self.received = _by_time(self.downloads, columns.arrival)
-        self.left = _by_time(self.downloads[np.isin(columns.outcome[self.downloads], (DROPPED, LATE))], columns.arrival)
+        self.left = _by_time(self.downloads[np.isin(columns.outcome[self.downloads], (DROPPED, LATE, ABORTED))], columns.arrival)
         """What was received and not worked on."""
-        self.kept = self.downloads[columns.outcome[self.downloads] != LOST]
+        self.kept = self.downloads[~np.isin(columns.outcome[self.downloads], _SENT_AGAIN)]
 
 
 def _by_time(rows: Rows, times: Floats) -> _Rows:
@@ -139,7 +142,7 @@ class _Walk:
     def __init__(self, trace: Trace, times: Floats) -> None:
         columns = self.columns = trace.columns()
         self.times = times
-        self.links: list[_Link] = []
+        self.links: list[Link] = []
         uploads = np.flatnonzero(columns.kind == UPLOAD).astype(np.int32)
         done = columns.outcome[uploads] == DONE
         self.replies, self.late = _by_time(uploads[done], columns.arrival), _by_time(uploads[~done], columns.arrival)
@@ -149,6 +152,7 @@ class _Walk:
         order = np.argsort(device, kind="stable")
         self._asked_device, self._asked_time = device[order], time[order]
         self._logs: dict[int, _Log] = {}
+        self._gatherings = trace.gathered.arrays()
 
     def back_from(self, time: float) -> None:
         """Adds the links of the chain to this moment, the last first."""
@@ -172,9 +176,19 @@ class _Walk:
             row = replies.last(time, before)
             if row >= 0 and self.columns.arrival[row] == time:
                 return time, row
-        earlier = float(self.times[max(0, version - 1)])
-        self.links.append((SERVER, 0, _CODES["timeout"], earlier, time))
+        earlier, cause = self._gathered(time)
+        if math.isnan(earlier):
+            earlier = float(self.times[max(0, version - 1)])
+        self.links.append((SERVER, 0, CODES[cause], earlier, time))
         return earlier, -1
+
+    def _gathered(self, time: float) -> tuple[float, Cause]:
+        """Since when the server had waited for devices, where it went on at this moment because they were there; else nan."""
+        starts, ends = self._gatherings
+        place = int(np.searchsorted(ends, time))
+        if place < len(ends) and ends[place] == time:
+            return float(starts[place]), "offline"
+        return math.nan, "timeout"
 
     def _message(self, reply: int) -> tuple[float, int, bool]:
         """From a reply back to why its device was sent what it answers: (moment, row, whether the server is next)."""
@@ -212,7 +226,7 @@ class _Walk:
         if before >= 0 and columns.end[before] == columns.start[row]:
             return before
         while before >= 0 and columns.round[before] >= columns.round[row] - _ROUNDS_BACK:
-            if columns.outcome[before] == LOST and columns.round[before] == columns.round[row]:
+            if columns.outcome[before] in _SENT_AGAIN and columns.round[before] == columns.round[row]:
                 return before
             before = _before(transfers, before)
         return -1
@@ -267,7 +281,7 @@ class _Walk:
         self._link(row, cause, self.columns.start[row], self.columns.end[row])
 
     def _link(self, row: int, cause: Cause, start: float, end: float) -> None:
-        self.links.append((int(self.columns.device[row]), int(self.columns.round[row]), _CODES[cause], float(start), float(end)))
+        self.links.append((int(self.columns.device[row]), int(self.columns.round[row]), CODES[cause], float(start), float(end)))
 
     def _log(self, row: int) -> _Log:
         device = int(self.columns.device[row])

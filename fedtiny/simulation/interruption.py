@@ -87,6 +87,8 @@ class Transferring:
             passage.row = device.trace.begin(device.traits.number, passage.work.round, passage.kind, *span, self._size, self._payload)
             if not passage.link.foresees:
                 device.trace.watch(passage.row, passage.link.sent)
+            if not passage.link.foresees:
+                device.trace.watch(passage.row, passage.link.sent)
             presence.begin(self, end)
         elif presence.on_leave.fails and passage.kind != DOWNLOAD:
             self._fail()

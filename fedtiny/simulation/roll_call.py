@@ -21,6 +21,7 @@ from fedtiny.randomness import Streams
 from fedtiny.simulation.absences import Absences
 from fedtiny.simulation.agenda import Agenda
 from fedtiny.simulation.presence import OnLeave, Place, Presence
+from fedtiny.simulation.trace import Trace
 
 LOOKS_EVERY: Final = 1.0
 """How often a server looks whether enough devices are there (s), as Flower's `sample_nodes` does."""
@@ -108,17 +109,19 @@ class RollCall:
             found = min(found, float(part.spans.until[away].min(initial=math.inf)))
         return found
 
-    def gather(self, wanted: int, now: Callable[[], float], sleep: Callable[[float], None]) -> Sequence[int]:
+    def gather(self, wanted: int, now: Callable[[], float], sleep: Callable[[float], None], trace: Trace) -> Sequence[int]:
         """Those on the roll when there are so many, looking every second until then; all where nobody else will come."""
         began = now()
         while len(found := self.present(now())) < wanted:
             arrival = self.next_arrival(now())
             if math.isinf(arrival):
-                return found
+                break
             looks = max(1.0, math.ceil((arrival - began) / LOOKS_EVERY))
             left = began + looks * LOOKS_EVERY - now()
             # less than the clock can show would not let time pass
             sleep(left if now() + left > now() else LOOKS_EVERY)
+        if now() > began:
+            trace.gathered.append((began, now()))
         return found
 
     def away(self, devices: Integers, end: float) -> Absences:

@@ -7,10 +7,11 @@ r, it would then wait, in a round that all begin together and that ends with the
                              (at most the timeout, where somebody missed it)
 
 So of the stall time of a device, what stragglers cause is the sum of this over its rounds, and never more than it stalled. Of the rest,
-what falls between the last reply of a round and the timeout that ended it is waiting for nobody: `missing`. What is left is
-communication's: transfers, latency, losses, polling. For FedAvg the split is exact, round by round: with equal links it is what the
-same run would wait over links that take no time. For DGA it is exact but for the D steps by which a fast device may first run ahead.
-Strategies that do not work in rounds let nobody wait for anybody: all of their stalls are communication's.
+what falls between the last reply of a round and the timeout that ended it is waiting for nobody: `missing`; and what falls into a time in
+which the device whose reply ended the round was not there is waiting for it to come back: `offline`. What is left is communication's:
+transfers, latency, losses, polling. For FedAvg the split is exact, round by round: with equal links it is what the same run would wait
+over links that take no time. For DGA it is exact but for the D steps by which a fast device may first run ahead. Strategies that do not
+work in rounds let nobody wait for anybody: all of their stalls are communication's.
 """
 
 from collections.abc import Callable
@@ -52,18 +53,39 @@ class StallSeconds:
 
     stragglers: Floats
     missing: Floats
+    offline: Floats
     communication: Floats
 
 
 def stall_seconds(
-    trace: Trace, used: Contributions, times: Floats, devices: Integers, stalls: Stalls, timeout: float | None = None
+    trace: Trace,
+    used: Contributions,
+    times: Floats,
+    devices: Integers,
+    stalls: Stalls,
+    timeout: float | None = None,
+    away: tuple[Floats, Floats] | None = None,
 ) -> StallSeconds:
-    """The stalls of these devices (ascending) by cause; versions were made at `times` (s), `timeout` is how long the server waits (s)."""
+    """The stalls of these devices (ascending) by cause; versions were made at `times` (s), `timeout` is how long the server waits (s), and
+    `away` are the spans of time, from when and until when (s, ascending), in which the device that a round waited for was not there."""
     stalled = stalls.by_device(devices, lambda start, end: end - start)
     stragglers = straggler_seconds(trace, used, len(times) - 1, devices, stalled, timeout)
     vain = _vain(trace.columns(), times)
     missing = np.minimum(stalls.by_device(devices, lambda start, end: vain(end) - vain(start)), stalled - stragglers)
-    return StallSeconds(stragglers, missing, stalled - stragglers - missing)
+    rest = stalled - stragglers - missing
+    absent = np.zeros(len(devices))
+    if trace.in_rounds and away is not None and len(away[0]):
+        gone = _passed(*away)
+        absent = np.minimum(stalls.by_device(devices, lambda start, end: gone(end) - gone(start)), rest)
+    return StallSeconds(stragglers, missing, absent, rest - absent)
+
+
+def _passed(starts: Floats, ends: Floats) -> Callable[[Floats], Floats]:
+    """How many seconds of these spans, which do not overlap, had passed up to each moment (s)."""
+    moments = np.concatenate([np.zeros(1), np.stack([starts, ends], axis=1).ravel()])
+    lengths = np.cumsum(ends - starts)
+    totals = np.concatenate([np.zeros(1), np.stack([lengths - (ends - starts), lengths], axis=1).ravel()])
+    return lambda time: np.interp(time, moments, totals)
 
 
 def _vain(columns: Columns, times: Floats) -> Callable[[Floats], Floats]:

@@ -19,7 +19,7 @@ from typing import Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.simulation.asked import Asked, Contributions, view
+from fedtiny.simulation.asked import Asked, Contributions, Gathered, view
 
 Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
@@ -96,6 +96,7 @@ class Trace:
         "bytes_down",
         "bytes_up",
         "contributions",
+        "gathered",
         "in_rounds",
         "left",
     )
@@ -103,6 +104,7 @@ class Trace:
     def __init__(self, asked: Iterable[tuple[int, int, float]] = ()) -> None:
         self.asked = Asked(asked)
         self.contributions = Contributions()
+        self.gathered = Gathered()
         self.left = Asked()
         """(device, round, time) of every message that was given up because its device left."""
         self.in_rounds = True
@@ -146,9 +148,6 @@ class Trace:
         """Nobody knows when a transfer that has begun will end; `sent` says how many of its bytes were sent until now."""
         self._sent[row] = sent
 
-    def begins(self, row: int, now: float) -> None:
-        """A watched transfer begins only now (s), after it was recorded."""
-        self._start[row] = now
 
     def ends(self, row: int, now: float) -> None:
         """A watched transfer ends now (s)."""

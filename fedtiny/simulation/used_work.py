@@ -9,19 +9,20 @@ Compute and bytes are **wasted** where no version contains what they were for:
 
     lost        transmissions that did not arrive          dropped      the device dropped out of the round
     late        the reply came too late to be used         unfinished   the run ended before it could be
+    interrupted the device left: the message was given up, or a transfer began again
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.simulation.trace import DOWNLOAD, DROPPED, LATE, LOST, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.trace import ABORTED, DOWNLOAD, DROPPED, LATE, LOST, REPEATED, UPLOAD, WORK, Columns, Trace
 
-Reason = Literal["lost", "dropped", "late", "unfinished"]
-REASONS: Final[tuple[Reason, ...]] = ("lost", "dropped", "late", "unfinished")
-_LOST, _DROPPED, _LATE, _UNFINISHED = range(len(REASONS))
+Reason = Literal["lost", "dropped", "late", "unfinished", "interrupted"]
+REASONS: Final[tuple[Reason, ...]] = ("lost", "dropped", "late", "unfinished", "interrupted")
+_LOST, _DROPPED, _LATE, _UNFINISHED, _INTERRUPTED = range(len(REASONS))
 
 _ROWS_AT_ONCE: Final = 1 << 14
 
@@ -80,9 +81,11 @@ def _started_from(trace: Trace, times: Floats, device: Integers, number: Integer
 def waste(trace: Trace, used: Contributions, versions: int) -> Waste:
     """What no version contains, where versions 1 ... `versions` were made."""
     columns = trace.columns()
-    width = int(max(columns.round.max(initial=0), used.round.max(initial=0))) + 1
+    width = int(max(columns.round.max(initial=0), used.round.max(initial=0), trace.left.arrays()[1].max(initial=0))) + 1
     in_version = np.unique(used.device * width + used.round)
     late, dropped = (np.unique(_keys(columns, np.flatnonzero(columns.outcome == outcome), width)) for outcome in (LATE, DROPPED))
+    gone, number, _ = trace.left.arrays()
+    given_up = np.unique(gone.astype(np.int64) * width + number)
     seconds, sizes = np.zeros(len(columns.device)), 0
     compute, moved, anything = np.zeros(len(REASONS)), np.zeros(len(REASONS)), False
     for first in range(0, len(seconds), _ROWS_AT_ONCE):
@@ -92,6 +95,8 @@ def waste(trace: Trace, used: Contributions, versions: int) -> Waste:
         reason[unused] = _UNFINISHED
         reason[unused & (among(key, late) | (trace.in_rounds & (columns.round[rows] <= versions)))] = _LATE
         reason[unused & among(key, dropped)] = _DROPPED
+        reason[unused & among(key, given_up)] = _INTERRUPTED
+        reason[np.isin(columns.outcome[rows], (REPEATED, ABORTED))] = _INTERRUPTED
         reason[columns.outcome[rows] == LOST] = _LOST
         worked, size = _effort(columns, rows)
         seconds[rows], sizes, wasted = worked, sizes + int(size.sum()), reason >= 0
@@ -101,11 +106,16 @@ def waste(trace: Trace, used: Contributions, versions: int) -> Waste:
         np.add.at(moved, reason[wasted], size[wasted])
     return Waste(
         # whole zeros where nothing at all was wasted, as files have always said it
-        compute=dict(zip(REASONS, (compute if anything else compute.astype(np.int64)).tolist(), strict=True)),
-        bytes={name: int(size) for name, size in zip(REASONS, moved.tolist(), strict=True)},
+        compute=_by_reason((compute if anything else compute.astype(np.int64)).tolist()),
+        bytes=_by_reason([int(size) for size in moved.tolist()]),
         all_compute=float(seconds.sum()),
         all_bytes=sizes,
     )
+
+
+def _by_reason(amounts: list[Any]) -> dict[Reason, Any]:
+    """Amounts by reason; that of devices that left only where some did something for nothing."""
+    return {reason: amount for reason, amount in zip(REASONS, amounts, strict=True) if amount or reason != "interrupted"}
 
 
 def _keys(columns: Columns, rows: Integers, width: int) -> Integers:

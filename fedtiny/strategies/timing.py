@@ -44,6 +44,6 @@ Foresee = Callable[[Instruction, Course], Foresight]
 
 def gather(exchange: Exchange, terms: Terms, wanted: int) -> Sequence[int]:
     """Lets time pass until so many devices are there, and gives those that are, ascending; RoundError where so many will never be."""
-    there = terms.nodes if exchange.roll is None else exchange.roll.gather(wanted, lambda: exchange.now, exchange.sleep)
+    there = terms.nodes if exchange.roll is None else exchange.roll.gather(wanted, lambda: exchange.now, exchange.sleep, exchange.trace)
     require_devices(wanted, len(there))
     return there

@@ -1,7 +1,7 @@
 """Figure: what the runs waited for: the seconds of their critical paths, per round and by cause, one bar for each run."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ CAUSE_COLORS: Final = {
     "polling": style.PURPLE,
     "stall": style.SOFT,
     "timeout": style.FADED,
+    "offline": style.PAPER,
 }
 _BAR: Final = 0.3
 _LEAST_LABELLED: Final = 0.05
@@ -43,7 +44,7 @@ def draw(results: Sequence[RunResult]) -> Figure | None:
     axes.set_xlim(0, scale(longest) * (1.0 if len(rows) == 1 else 1.02))
     axes.set_xlabel(f"critical path, {scale.unit} per round")
     causes = [cause for cause in CAUSE_COLORS if any(cause in seconds for _, seconds in rows)]
-    handles = [Patch(facecolor=CAUSE_COLORS[cause], label=cause.replace("_", "-")) for cause in causes]
+    handles = [Patch(facecolor=CAUSE_COLORS[cause], label=cause.replace("_", "-"), **_outline(cause)) for cause in causes]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(causes), handlelength=1.5, columnspacing=1.3, handletextpad=0.5)
     return figure
 
@@ -57,9 +58,14 @@ def _per_round(result: RunResult) -> dict[str, float]:
 def _draw_bar(axes: Axes, place: int, seconds: dict[str, float], longest: float, scale: Scale) -> None:
     left, whole = 0.0, sum(seconds.values())
     for cause, part in seconds.items():
-        axes.barh(place, scale(part), 0.66, scale(left), color=CAUSE_COLORS[cause], linewidth=0)
+        axes.barh(place, scale(part), 0.66, scale(left), color=CAUSE_COLORS[cause], **_outline(cause))
         if part >= _LEAST_LABELLED * longest:
             color = style.ON_LIGHT if cause in ("timeout", "start_up", "upload", "polling") else style.ON_DARK
             middle = (scale(left + part / 2), place)
             axes.annotate(percent(part / whole), middle, color=color, fontsize=6.5, ha="center", va="center_baseline")
         left += part
+
+
+def _outline(cause: str) -> dict[str, Any]:
+    """Being away is hatched, as in the other figures."""
+    return {"hatch": "////", "edgecolor": style.SOFT, "linewidth": 0.5} if cause == "offline" else {"linewidth": 0}

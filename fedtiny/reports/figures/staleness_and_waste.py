@@ -12,7 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from fedtiny.reports import style
 from fedtiny.results.record import RunResult
 
-REASON_COLORS: Final = {"lost": style.BLUE, "dropped": style.VERMILLION, "late": style.ORANGE, "unfinished": style.FADED}
+REASON_COLORS: Final = {
+    "lost": style.BLUE,
+    "dropped": style.VERMILLION,
+    "late": style.ORANGE,
+    "unfinished": style.FADED,
+    "interrupted": style.PURPLE,
+}
 _MOST_VALUES: Final = 40
 """More different stalenesses than these are drawn in groups of equal width."""
 _WIDTH: Final = 0.8
@@ -74,7 +80,7 @@ def _draw_waste(axes: Axes, results: Sequence[RunResult], *, named: bool) -> Non
     reasons = [
         reason
         for reason in REASON_COLORS
-        if any(result.attribution[what]["wasted"][reason] for result in results for what in ("compute", "bytes"))
+        if any(result.attribution[what]["wasted"].get(reason) for result in results for what in ("compute", "bytes"))
     ]
     handles = [Patch(facecolor=REASON_COLORS[reason], label=reason) for reason in reasons]
     axes.legend(handles=handles, loc="upper right", fontsize=6.5, handlelength=1.2)
@@ -83,6 +89,6 @@ def _draw_waste(axes: Axes, results: Sequence[RunResult], *, named: bool) -> Non
 def _draw_shares(axes: Axes, place: int, done: dict[str, Any]) -> None:
     left = 0.0
     for reason, color in REASON_COLORS.items():
-        share = 100 * done["wasted"][reason] / done["all"] if done["all"] else 0.0
+        share = 100 * done["wasted"].get(reason, 0.0) / done["all"] if done["all"] else 0.0
         axes.barh(place, share, 0.62, left, color=color, linewidth=0)
         left += share
