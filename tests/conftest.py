@@ -237,7 +237,8 @@ def grid_that_works_at_once(world: "World", app: Callable[..., Any], run_config:
     def effort(message: Any, context: Any) -> Effort:
         number, first = partition_id(context), steps_done(context.state) + 1
         steps = strategy.foresee(message.content, courses.setdefault(number, Course(pace=learner_of(number).pace))).steps
-        return Effort(*of_steps(number, first, steps))
+        cost = of_steps(number, first, steps)
+        return Effort(cost.seconds, cost.macs)
 
     return virtual_grid(world, ImmediateClients(app, effort, raise_errors=True), Trace(), run_config)
 

@@ -9,7 +9,8 @@ from fedtiny.scenario.catalog import FAMILIES, catalog_document, catalog_entry, 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_rows_and_a_json_document_of_the_same_entries(family):
     rows, document = catalog_rows(family), catalog_document(family)
-    assert [next(iter(row.values())) for row in rows] == list(document)
+    # a mix has a row for each of its classes
+    assert list(dict.fromkeys(next(iter(row.values())) for row in rows)) == list(document)
     assert json.loads(json.dumps(document)) == document
     name = next(iter(document))
     assert catalog_entry(family, name) == document[name]

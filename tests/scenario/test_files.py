@@ -86,7 +86,7 @@ WRONG = {
         ("name:", "accounting: hbm\nname:"),
         "1: accounting: unknown word 'hbm': allowed: tinytl, mcu, autograd",
     ),
-    "a server, which is not built": (("name:", "server: {downlink: 1 Gbit/s}\nname:"), "1: server: unknown key:"),
+    "an unknown key of the server": (("name:", "server: {latency: 1 s}\nname:"), "1: server.latency: unknown key"),
     "two equal keys": (("name:", "name: x\nname:"), "2: name: the key stands here twice"),
     "text that is not YAML": (("model: {kind: linear}", "model: {kind: linear"), "3: not valid YAML:"),
     "a schedule that does not fall": (
