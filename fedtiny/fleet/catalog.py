@@ -21,6 +21,7 @@ from fedtiny.errors import CatalogError
 from fedtiny.fleet.device import DeviceProfile
 from fedtiny.fleet.facts import BackwardFacts, Fact, PagingFacts, PowerFacts, RateFacts, Source, Text, ThrottlingFacts
 from fedtiny.fleet.network import NetworkProfile
+from fedtiny.fleet.network_facts import LoRaFacts, RadioStatesFacts
 from fedtiny.parts import Part
 
 DeviceClass = Literal["microcontroller", "single_board_computer", "phone", "edge_gpu"]
@@ -84,6 +85,26 @@ class NetworkEntry(Part):
     latency_sigma: Fact | None = None
     downlink_sigma: Fact | None = None
     uplink_sigma: Fact | None = None
+    latency_quantiles: Fact | None = None
+    downlink_quantiles: Fact | None = None
+    uplink_quantiles: Fact | None = None
+    latency_minimum: Fact | None = None
+    latency_maximum: Fact | None = None
+    downlink_minimum: Fact | None = None
+    downlink_maximum: Fact | None = None
+    uplink_minimum: Fact | None = None
+    uplink_maximum: Fact | None = None
+    latency_transfer_sigma: Fact | None = None
+    downlink_transfer_sigma: Fact | None = None
+    uplink_transfer_sigma: Fact | None = None
+    latency_transfer_deviation: Fact | None = None
+    downlink_transfer_deviation: Fact | None = None
+    uplink_transfer_deviation: Fact | None = None
+    latency_transfer_quantiles: Fact | None = None
+    downlink_transfer_quantiles: Fact | None = None
+    uplink_transfer_quantiles: Fact | None = None
+    radio_states: RadioStatesFacts | None = None
+    lora: LoRaFacts | None = None
 
     def profile(self) -> NetworkProfile:
         """The network as the simulation knows it."""

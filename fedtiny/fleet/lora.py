@@ -17,7 +17,7 @@ an empty packet up, and the gateway, which obeys the duty cycle too, answers wit
 from math import ceil
 from typing import Annotated, Final, final
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from fedtiny.parts import Part
 from fedtiny.units import Seconds
@@ -30,9 +30,9 @@ _PREAMBLE: Final = 8 + 4.25
 class LoRa(Part):
     """A LoRa radio of class A and its channel; in place of rates."""
 
-    spreading_factor: Annotated[int, Field(ge=7, le=12)]
+    spreading_factor: Annotated[int, Strict(False), Field(ge=7, le=12)]
     """SF: a symbol lasts 2^SF / bandwidth."""
-    payload: Annotated[int, Field(gt=0, le=242)]
+    payload: Annotated[int, Strict(False), Field(gt=0, le=242)]
     """Bytes of a message that one packet carries, at most."""
     duty_cycle: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Share of time that a sender may be on the air."""

@@ -271,8 +271,8 @@ class NetworkOverride(Part):
     """Joules that a device spends on a sent byte."""
     access_point: AccessPoint | None = None
     """A connection that so many neighbours of a group share."""
-    radio_states: RadioStates | None = None
-    """When radios sleep, and what waking them takes."""
+    radio_states: RadioStates | Literal[False] | None = None
+    """When radios sleep, and what waking them takes; false: they are always awake."""
     time_of_day: TimeOfDay | None = None
     """What the hour of the day does to rates and latency."""
 
@@ -285,6 +285,8 @@ class NetworkOverride(Part):
         for key in SPREAD:
             if key in stated:
                 stated |= {f"{key}_{way}": nothing for way, nothing in _OF_SPREAD.items()}
+        if self.radio_states is False:
+            stated["radio_states"] = None
         if "downlink" in stated or "uplink" in stated:
             stated["lora"] = None
         return profile.model_copy(update=stated)

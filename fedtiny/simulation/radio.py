@@ -1,7 +1,7 @@
 """The radio of one device, which sleeps and must be woken (fleet/radio_states.py); both directions share it.
 
-Waking is an activity of its own, `promotion`, before the transfer that waits for it. A transfer in the other direction that begins
-meanwhile waits for the rest of it.
+A transfer occupies its link while the radio wakes; that it does is in the trace beside it, as an activity `promotion` of the radio. A
+transfer in the other direction that begins meanwhile waits for the rest of it.
 """
 
 from typing import Final, Protocol, cast
@@ -17,8 +17,6 @@ class Passenger(Protocol):
     """A message on its way through a device, as its radio knows it."""
 
     work: Work
-    row: int
-    """The row of its transfer in the trace, as soon as it has begun."""
 
 
 class Radio:
@@ -85,10 +83,8 @@ class RadioCarrier:
 
     def awake(self) -> None:
         """The radio is awake, and the transfer itself begins."""
-        radio, passenger = self._radio, cast(Passenger, self._passenger)
         self._begins = None
         self._end_promotion(DONE)
-        radio.trace.begins(passenger.row, radio.agenda.environment.now)
         self._carrier.begin(self._size, self._rate, self, _ENDED)
 
     def ended(self) -> None:

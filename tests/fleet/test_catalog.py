@@ -140,12 +140,12 @@ def test_a_network_is_stated_completely_and_plausibly(name):
     profile = load_network(name)
     assert profile.name == name
     assert 1e-3 <= profile.latency <= 10
-    assert 1 <= profile.uplink <= profile.downlink * 1.3 or name == "nb_iot"
+    assert (0.1 if profile.lora else 1) <= profile.uplink <= profile.downlink * 1.3 or name == "nb_iot"
     assert profile.downlink <= 1e9
     assert 0 <= profile.loss < 0.2
     assert profile.jitter <= profile.latency
     for energy in (profile.energy_down, profile.energy_up):
-        assert energy is None or 1e-9 <= energy <= 1e-3
+        assert energy is None or 1e-9 <= energy <= (1e-2 if profile.lora else 1e-3)
     assert all(sigma <= 2 for sigma in (profile.latency_sigma, profile.downlink_sigma, profile.uplink_sigma))
 
 

@@ -108,7 +108,8 @@ def test_a_drawn_network_has_no_spread_left_and_is_otherwise_the_same():
     drawn = profile.drawn(np.random.default_rng(1))
     assert not drawn.has_spread
     assert [getattr(drawn, key) for key in SIGMAS] == [0.0, 0.0, 0.0]
-    untouched = set(NetworkProfile.model_fields) - {*SIGMAS, "latency", "downlink", "uplink"}
+    untouched = set(NetworkProfile.model_fields) - {*SIGMAS, "downlink_quantiles", "latency", "downlink", "uplink"}
+    assert drawn.downlink_quantiles is None
     assert all(getattr(drawn, key) == getattr(profile, key) for key in untouched)
     assert drawn.latency != profile.latency
 
@@ -126,7 +127,7 @@ def test_an_override_sets_the_median_and_removes_the_spread_of_that_quantity_onl
     profile = load_network("lte_driving")
     value, number = ("300 ms", 0.3) if key == "latency" else ("1 MB/s", 1e6)
     changed = NetworkOverride.model_validate({key: value}).applied_to(profile)
-    assert changed == profile.model_copy(update={key: number, f"{key}_sigma": 0.0})
+    assert changed == profile.model_copy(update={key: number, f"{key}_sigma": 0.0, f"{key}_quantiles": None})
 
 
 def test_an_override_of_jitter_loss_or_energy_leaves_the_spread():

@@ -33,7 +33,7 @@ STRATEGIES = [
     {"kind": "fedasync", "timeout": "3 s"},
     {"kind": "fedbuff", "buffer": 3},
     {"kind": "fedbuff", "buffer": 8, "max_in_flight": 4},
-    {"kind": "fedbuff", "buffer": 5, "timeout": "700 ms", "most_staleness": 1},
+    {"kind": "fedbuff", "buffer": 5, "timeout": "1500 ms", "most_staleness": 1},
     {"kind": "fedbuff", "buffer": 4, "message_lifetime": "1500 ms"},
     {"kind": "semi_synchronous", "over_commitment": 1.0},
     {"kind": "semi_synchronous", "fraction_train": 0.5, "over_commitment": 1.6},
