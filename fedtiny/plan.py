@@ -143,8 +143,8 @@ def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any
         "paging_seconds": sum(step.paging for step in steps),
         "step_seconds": steps[0].seconds,
         "compute_seconds": sum(step.seconds for step in steps),
-        "download_seconds": median.latency + shared / median.downlink,
-        "upload_seconds": median.latency + payload / median.uplink,
+        "download_seconds": median.latency + median.seconds("downlink", shared),
+        "upload_seconds": median.latency + median.seconds("uplink", payload),
     }
 
 

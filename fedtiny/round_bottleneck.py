@@ -132,7 +132,8 @@ def _until(columns: Columns, rows: Integers, round_trip: float) -> Floats:
     """When each row was over or its message there; what is lost is sent again a round trip (s) later."""
     missing = np.isnan(columns.arrival[rows])
     sent = np.where(missing, columns.end[rows] + round_trip, columns.arrival[rows])
-    return np.asarray(np.where(np.isin(columns.kind[rows], WORK), columns.end[rows], sent), dtype=np.float64)
+    transfer = np.isin(columns.kind[rows], (DOWNLOAD, UPLOAD))
+    return np.asarray(np.where(transfer, sent, columns.end[rows]), dtype=np.float64)
 
 
 def _polling(columns: Columns, rows: Integers, asked: Floats) -> list[Span]:

@@ -148,7 +148,6 @@ class Trace:
         """Nobody knows when a transfer that has begun will end; `sent` says how many of its bytes were sent until now."""
         self._sent[row] = sent
 
-
     def ends(self, row: int, now: float) -> None:
         """A watched transfer ends now (s)."""
         self._end[row] = now
