@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from fedtiny.command_options import AllowCode, AsJson, Quiet, ScenarioFile, Seed, Sets, overrides
 from fedtiny.terminal import print_json, print_table, run_progress
+
+if TYPE_CHECKING:
+    from fedtiny.sweeps.axes import Sweep
 
 MEMORY_EXAMPLE: Final = "Example: fedtiny memory '{kind: mobilenet_v2, width: 0.35}' --input 3,96,96 --update tinytl --plot memory.svg"
 PLAN_EXAMPLE: Final = "Example: fedtiny plan scenario.yaml --set network.latency='300 ms' --set stop.rounds=20"
@@ -30,6 +33,9 @@ def memory(
     optimizer: Annotated[str, typer.Option(metavar="YAML", help="Whose state is counted (autograd).")] = "sgd",
     strategy: Annotated[str | None, typer.Option(metavar="YAML", help="Whose vectors are counted.", show_default=False)] = None,
     local_steps: Annotated[int, typer.Option(min=1, help="Local steps of a round, for the strategy.")] = 10,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A device of the catalog: does it fit, or page?", show_default=False)
+    ] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Also take a real step, and measure it.")] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the step, layer by layer: .svg, .png.", show_default=False)
@@ -41,7 +47,7 @@ def memory(
     from fedtiny.scenario.memory import MemoryQuestion, memory_answer, memory_rows, write_memory_plot
 
     question = MemoryQuestion(model, update, batch_size, input_shape, classes, lite_residual, accounting, optimizer, strategy)
-    answer = memory_answer(replace(question, local_steps=local_steps, measure=measure, allow_code=allow_code))
+    answer = memory_answer(replace(question, local_steps=local_steps, measure=measure, allow_code=allow_code, device=device))
     if plot is not None:
         write_memory_plot(answer, plot)
     if as_json:
@@ -59,15 +65,27 @@ def plan(
     scenario: ScenarioFile,
     sets: Sets = None,
     seed: Seed = None,
+    axis: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=v1,v2,...", help="Of a sweep, as `fedtiny sweep` takes it.", show_default=False)
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Of a sweep.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Of a sweep; else what suits this machine.", show_default=False)] = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """What a run would take, without training: does it fit each class of devices, seconds per round, bytes, joules, the bottleneck."""
+    """What a run would take, without training: does it fit each class of devices, seconds per round, bytes, joules, the bottleneck.
+    Of a sweep: rounds of each combination, and how long all of it takes on this machine."""
     from fedtiny import plan as planning
     from fedtiny.experiment import Progress
-    from fedtiny.scenario.files import Override, explained, load_with_source
+    from fedtiny.scenario.files import Override, explained, load_with_source, override, read_tree
+    from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
 
+    base, axes = split_sweep(override(read_tree(scenario), overrides(sets, seed)))
+    axes = [*axes, *(parse_axis(text) for text in axis or ())]
+    if axes or seeds > 1:
+        _plan_sweep(cross(base, scenario.parent, axes, seeds), workers, allow_code=allow_code, as_json=as_json, quiet=quiet)
+        return
     timed = Override(("learning",), "none", "fedtiny plan")
     loaded, sources = load_with_source(scenario, [*overrides(sets, seed), timed])
     rounds = loaded.stop.rounds
@@ -81,6 +99,26 @@ def plan(
         print_table("what kept the device that came last", planning.cause_rows(found.document))
         for note in found.document["notes"]:
             typer.echo(note)
+
+
+def _plan_sweep(sweep: "Sweep", workers: int | None, *, allow_code: bool, as_json: bool, quiet: bool) -> None:
+    from fedtiny.experiment import Progress
+    from fedtiny.reports.quantities import seconds
+    from fedtiny.sweeps.local import default_workers
+    from fedtiny.sweeps.sweep_plan import plan_sweep
+
+    with run_progress(quiet or as_json) as bar:
+        found = plan_sweep(
+            sweep, workers or default_workers(), allow_code=allow_code, tell=lambda done, total: bar(Progress("planning", done, total))
+        )
+    if as_json:
+        print_json(found.document)
+    elif not quiet:
+        print_table(f"{found.name}: what each combination takes", found.rows)
+        typer.echo(
+            f"all {found.document['runs']} runs: about {seconds(found.host_seconds)} on {found.workers} processes of this machine, of which "
+            f"{seconds(found.processor_seconds)} are computing; less where runs reach their target, and where they have been run before"
+        )
 
 
 def contribution(

@@ -12,7 +12,10 @@ from fedtiny.costs.ledger import Ledger, Moment, ledger_of
 from fedtiny.costs.mcu_memory import mcu_memory
 from fedtiny.costs.memory import tinytl_memory
 from fedtiny.costs.memory_table import MEASURED, SchemeMemory, memory_table
+from fedtiny.costs.paging import paged_bytes, paging_seconds
 from fedtiny.errors import ModelError, ScenarioError
+from fedtiny.fleet.catalog import load_device
+from fedtiny.fleet.device import DeviceProfile
 from fedtiny.models.base import Model
 from fedtiny.models.measure import summarize
 from fedtiny.models.python_network import PythonNetwork
@@ -20,7 +23,7 @@ from fedtiny.models.seeded import build_seeded
 from fedtiny.models.step import StepFacts
 from fedtiny.models.summary import ModelSummary
 from fedtiny.models.watch_step import batches_of_zeros, watch_step
-from fedtiny.reports.quantities import number, size
+from fedtiny.reports.quantities import number, seconds, size
 from fedtiny.scenario.choices import AnyModel, AnyStrategy, AnyUpdate
 from fedtiny.scenario.files import read_part
 from fedtiny.scenario.tree import dump_tree, parse_tree
@@ -64,6 +67,8 @@ class MemoryQuestion:
     measure: bool = False
     """Whether a real step is taken and measured, too."""
     allow_code: bool = False
+    device: str | None = None
+    """A device of the catalog whose memory it is held against."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def memory_answer(asked: MemoryQuestion) -> MemoryAnswer:
     bill = _Bill(asked, read_part(asked.optimizer, Optimizer, "--optimizer"), _client_vectors(asked))
     wanted = [read_part(asked.update, AnyUpdate, "--update")] if asked.update else [*SCHEMES, *_published(part)]
     schemes = [bill.scheme(forms, forms.form(update), plan) for update, plan in _planned(forms, wanted)]
-    return MemoryAnswer(memory_table(schemes, asked.batch_size, accounting=asked.accounting or "tinytl"), schemes)
+    document = memory_table(schemes, asked.batch_size, accounting=asked.accounting or "tinytl")
+    return MemoryAnswer(document if asked.device is None else _held_against(document, load_device(asked.device)), schemes)
 
 
 def memory_rows(document: dict[str, Any]) -> list[dict[str, str]]:
@@ -102,12 +108,31 @@ def memory_rows(document: dict[str, Any]) -> list[dict[str, str]]:
     Items that none of them has are left out."""
     schemes = document["schemes"]
     items = [item for item in schemes[0]["items"] if any(row["items"][item] for row in schemes)]
+    device = document.get("device")
     return [
         {"update": row["update"], "trained": number(row["trainable_parameters"])}
+        | ({f"on {device['name']} ({size(device['memory'])})": _verdict(row)} if device else {})
         | {name: size(entry["total_bytes"]) for name, entry in row["accountings"].items()}
         | {item: size(row["items"][item]) for item in items}
         for row in schemes
     ]
+
+
+def _held_against(document: dict[str, Any], device: DeviceProfile) -> dict[str, Any]:
+    """The document with what each scheme would mean for a device: whether it fits its memory, and what it pages."""
+    schemes = []
+    for row in document["schemes"]:
+        needed = row["total_bytes"]
+        paged = {"paged_bytes": paged_bytes(needed, device), "paging_seconds": paging_seconds(needed, device)}
+        schemes.append({**row, "fits": needed <= device.memory or device.paging is not None, **paged})
+    about = {"name": device.name, "memory": int(device.memory), "pages": device.paging is not None}
+    return {**document, "device": about, "schemes": schemes}
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["paged_bytes"]:
+        return f"pages {size(row['paged_bytes'])} a step, {seconds(row['paging_seconds'])}"
+    return "fits" if row["fits"] else "does not fit"
 
 
 class _Forms:

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
-from fedtiny.errors import ModelError, ScenarioError
+from fedtiny.errors import CatalogError, ModelError, ScenarioError
+from fedtiny.fleet.catalog import load_device
+from fedtiny.reports.quantities import size
 from fedtiny.scenario.memory import MemoryQuestion, memory_answer, memory_rows, write_memory_plot
 
 SCHEMES = ["full", "last", "norm_last", "bias", "tinytl_lite_residual", "tinytl"]
@@ -137,3 +141,24 @@ def test_the_step_is_drawn_as_the_name_of_the_file_says(name, start, side_by_sid
 def test_a_plot_of_another_kind_is_refused(side_by_side, tmp_path):
     with pytest.raises(ScenarioError, match=r"--plot: expected a name that ends in \.svg or \.png, found step\.jpg"):
         write_memory_plot(side_by_side, tmp_path / "step.jpg")
+
+
+def test_a_device_of_the_catalog_says_what_fits_and_what_pages():
+    asked = MemoryQuestion(model="proxylessnas_mobile", update="full", batch_size=64, accounting="tinytl")
+    plain = memory_answer(asked).document
+    (row,) = plain["schemes"]
+    assert not {"fits", "paged_bytes"} & set(row)
+    for name, pages in (("raspberry_pi_zero_2w", True), ("raspberry_pi_5", False), ("stm32f746", False)):
+        document = memory_answer(replace(asked, device=name)).document
+        (row,), device = document["schemes"], load_device(name)
+        excess = row["total_bytes"] - device.memory
+        assert row["paged_bytes"] == (excess if pages else 0)
+        assert row["paging_seconds"] == pytest.approx(excess / 17.1e6 + excess / 45.5e6 if pages else 0.0)
+        assert row["fits"] == (name != "stm32f746")
+        verdict = memory_rows(document)[0][f"on {name} ({size(device.memory)})"]
+        assert verdict.startswith("pages " if pages else "fits" if row["fits"] else "does not fit")
+
+
+def test_a_device_that_the_catalog_does_not_have_is_named():
+    with pytest.raises(CatalogError, match="no device 'raspberry_pi_6'"):
+        memory_answer(MemoryQuestion(model="linear", input_shape="1,8,8", device="raspberry_pi_6"))
