@@ -8,33 +8,29 @@ the smallest delay without a stall that communication causes; L is a quantile of
 clients wait for each other is not in L: no delay can take it away.
 
 `drift` takes no more of that than pays. A delay makes rounds shorter, period(D) = K c + max(0, (L - D c) / (s + 1)), and worth less,
-because gradients are taken where clients have drifted apart for D + K - 1 steps. How far they drift the server sees in the sums: with
-e_t^i = m_t^i - mbar_t, what two rounds running have in common, y = mean_i <e_t^i, e_{t-1}^i> / ||mbar_t||^2, is drift that lasts (noise
-of batches is another every time, and averages out). It takes the D of at most `auto`'s with the largest
+because gradients are taken where clients have drifted apart for D + K - 1 steps. It takes the D of at most `auto`'s with the largest
 
-    worth(D) / period(D),     worth(D) = 1 / (1 + sensitivity y ((D + K) / K)^2).
+    worth(D) / period(D),     worth(D) = 1 / (1 + sensitivity y swing^2 ((D + K) / K)^2)
 
-The form of worth is that of an error that grows with the square of the distance between clients, relative to the progress of a round;
-it is a rule of thumb and no theorem. Both choose a delay of at least 1.
+by what the server sees in the sums (drift.py): y, how far clients drift apart relative to the model's own way, and their swing, how much of
+it turns because gradients change on the way. Where they do not, no delay costs anything, however far clients drift; a smaller rate or
+flatter loss allows a longer delay. The form of worth is that of an error that grows with the square of the distance between clients,
+relative to the progress of a round; it is a rule of thumb and no theorem. What clients of different curvature add up to, the bias of a
+resting place (docs/background/dga.md), makes no swing and is not seen. Both choose a delay of at least 1.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, final
+from typing import Annotated, Any, Literal, final
 
-import numpy as np
 from pydantic import BeforeValidator, Field
 
-from fedtiny.federation.records import Vector
 from fedtiny.parts import Part
+from fedtiny.strategies.drift import Drift
 from fedtiny.strategies.round_trips import RoundTrips
 
 Quantile = Annotated[float, Field(gt=0, le=1)]
 MostSteps = Annotated[int, Field(ge=1)]
-_COORDINATES: Final = 4096
-_MEMORY: Final = 0.8
-"""How much of an older drift is kept in the running mean."""
 
 
 @final
@@ -50,7 +46,8 @@ class AutomaticDelay(Part):
 
 @final
 class DriftDelay(Part):
-    """The delay that reaches the target soonest, by what clients drift apart; at most that which hides the communication."""
+    """The delay that reaches the target soonest, by how far clients drift apart and how much of that turns with the delay; at most the one
+    that hides the communication. A rule of thumb of ours; until it has seen some rounds, drift is taken to turn in full."""
 
     kind: Literal["drift"] = "drift"
     quantile: Quantile = 0.95
@@ -83,10 +80,10 @@ class DelayChooser:
     part: AutomaticDelay | DriftDelay
     local_steps: int
     trips: RoundTrips = field(init=False)
-    drift: "Drift" = field(init=False)
+    drift: Drift = field(init=False)
 
     def __post_init__(self) -> None:
-        self.trips, self.drift = RoundTrips(self.local_steps), Drift()
+        self.trips, self.drift = RoundTrips(self.local_steps), Drift(self.local_steps)
 
     def delay(self, number: int) -> int:
         """D of a round: K until step times and round trips are known."""
@@ -96,7 +93,7 @@ class DelayChooser:
         hiding = min(max(1, math.ceil(round_trip / step - 1e-6)), self.part.at_most)
         chosen = hiding
         if isinstance(self.part, DriftDelay):
-            chosen = soonest(hiding, self.local_steps, step, round_trip, self.part.sensitivity * self.drift.lasting)
+            chosen = soonest(hiding, self.local_steps, step, round_trip, self.part.sensitivity * self.drift.harm)
         return chosen
 
 
@@ -108,28 +105,3 @@ def soonest(most: int, local_steps: int, step: float, round_trip: float, drift: 
         return 1 / (1 + drift * ((delay + local_steps) / local_steps) ** 2) / (local_steps * step + stall)
 
     return max(range(1, most + 1), key=lambda delay: (worth_per_second(delay), -delay))
-
-
-@dataclass
-class Drift:
-    """The running y: what clients' deviations from the average have in common in two rounds running, over the average's own size.
-
-    It is measured on at most 4,096 elements, evenly spread over the vector, so that what is kept of a client stays small.
-    """
-
-    lasting: float = 0.0
-    _before: dict[int, Vector] = field(default_factory=dict)
-    _seen: bool = False
-
-    def observe(self, sums: Iterable[tuple[int, Vector]], average: Vector) -> None:
-        """The sums of a round by client, each (elements,), and their average (elements,)."""
-        chosen = np.linspace(0, len(average) - 1, min(len(average), _COORDINATES)).astype(np.int64)
-        middle = average[chosen].astype(np.float64)
-        now = {client: vector[chosen].astype(np.float64) - middle for client, vector in sums}
-        shared = [float(now[client] @ self._before[client]) for client in now.keys() & self._before.keys()]
-        size = float(middle @ middle)
-        if shared and size > 0:
-            found = max(0.0, math.fsum(shared) / len(shared) / size)
-            self.lasting = found if not self._seen else _MEMORY * self.lasting + (1 - _MEMORY) * found
-            self._seen = True
-        self._before = now

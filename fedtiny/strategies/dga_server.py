@@ -252,7 +252,8 @@ class DGAServer:
             else:
                 self.lost_mass += self._shares(item.round)[item.node]
         if self.rules.chooser is not None:
-            self.rules.chooser.drift.observe(((item.client, self._spread(item, average)) for item in sums), average)
+            spread = ((item.client, self._spread(item, average)) for item in sums)
+            self.rules.chooser.drift.observe(number, self._orders.delay(number), spread, average)
         self._averages[number] = average
         self._total += average
 

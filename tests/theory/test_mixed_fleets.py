@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from fedtiny.strategies.drift import Drift
+
 SIZES = (7, 12, 9, 5)
 SHARES = np.array(SIZES) / sum(SIZES)
 PARAMETERS, HEAD = 20, 4
@@ -184,16 +186,23 @@ def test_what_a_device_keeps_for_the_strategy_is_as_long_as_what_it_trains(curve
 
 
 def test_drift_is_observed_in_mixed_fleets_where_clients_deviate_only_on_what_they_train(curve, monkeypatch):
-    seen = []
+    seen, observe = [], Drift.observe
 
-    def observe(drift, sums, average):
-        seen.append((dict(sums), average.copy()))
+    def noted(drift, number, delay, sums, average):
+        listed = list(sums)
+        seen.append((number, delay, dict(listed), average.copy()))
+        observe(drift, number, delay, listed, average)
 
-    monkeypatch.setattr("fedtiny.strategies.delay_choice.Drift.observe", observe)
-    federation = federation_of(curve)
-    federation.play(dga({"kind": "drift", "at_most": 5}), local_steps=3, rounds=8, **mixed())
-    assert len(seen) == 8
-    untouched = [int((sums[client] == average).sum()) for sums, average in seen for client in sums]
-    assert all(len(vector) == len(average) for sums, average in seen for vector in sums.values())
-    assert max(untouched) > 0
-    assert min(untouched) < len(seen[0][1])
+    monkeypatch.setattr(Drift, "observe", noted)
+    play = federation_of(curve).play(dga({"kind": "drift", "at_most": 5}), local_steps=3, rounds=12, **mixed())
+    assert [(number, delay) for number, delay, _, _ in seen] == [(version.round, version.delay) for version in play.versions[1:]]
+    shared = TRAINS.sum(axis=0) > 1
+    for _, _, sums, average in seen:
+        assert sums.keys() == set(range(len(TRAINS)))
+        for client, vector in sums.items():
+            assert np.array_equal(vector[~TRAINS[client]], average[~TRAINS[client]])
+            assert (vector[TRAINS[client] & shared] != average[TRAINS[client] & shared]).all()
+        # weighted with what they count, deviations from an average sum to 0 element by element
+        deviation = sum(size * (sums[client] - average) for client, size in enumerate(SIZES))
+        assert np.abs(deviation).max() < 1e-12 * np.abs(average).max()
+    assert all(1 <= version.delay <= 5 for version in play.versions[1:])
