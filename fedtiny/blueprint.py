@@ -25,6 +25,7 @@ from fedtiny.models.summary import ModelSummary
 from fedtiny.models.watch_step import watch_step
 from fedtiny.randomness import Streams
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.roll_call import RollCall
 from fedtiny.training.local import dtype_of
 from fedtiny.updates.automatic import BEST_FIRST, Automatic, cheaper_than
 from fedtiny.updates.base import Update
@@ -97,6 +98,8 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False, without_lite_resi
     lite = scenario.model.wants_lite_residual(any(update.trains_lite_residual for update in updates))
     network = _network(scenario, shape, facts.classes, lite, streams.integer("model", "initial"))
     summary = summarize(network, scenario.model.kind, shape, facts.classes)
+    # reads the traces that it names, so that it is known now what is wrong with one
+    RollCall(scenario.fleet, streams, ())
     fleet = devices_of(scenario.fleet, scenario.device, scenario.network, streams)
     return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet, given_up)
 

@@ -224,7 +224,24 @@ def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
             several = below.get("kind") == "text"
             found = {digest: _digest(file, below.get(digest), (part, key), several=several)} if digest in allowed else {}
             plain = {**plain, part: {**below, key: str(file), **found}}
-    return plain
+    return _with_traces(plain, folder)
+
+
+def _with_traces(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same of the availability traces of a fleet's groups, or of a population."""
+    fleet = plain.get("fleet")
+    groups = fleet if isinstance(fleet, list | tuple) else [fleet]
+    found = [_with_trace(group, folder, ("fleet", *([place] if groups is fleet else []))) for place, group in enumerate(groups)]
+    return {**plain, "fleet": found if groups is fleet else found[0]} if found != list(groups) else plain
+
+
+def _with_trace(group: Any, folder: Path, place: KeyPath) -> Any:
+    below = group.get("availability") if isinstance(group, dict) else None
+    if not (isinstance(below, dict) and below.get("kind") == "trace" and isinstance(below.get("path"), str)):
+        return group
+    file = (folder / Path(below["path"]).expanduser()).resolve()
+    digest = _digest(file, below.get("sha256"), (*place, "availability", "path"), several=False)
+    return {**group, "availability": {**below, "path": str(file), "sha256": digest}}
 
 
 def _digest(file: Path, expected: object, path: KeyPath, *, several: bool) -> str:

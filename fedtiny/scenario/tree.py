@@ -196,7 +196,8 @@ def _pairs(node: yaml.MappingNode, place: _Place) -> dict[str, tuple[yaml.Node, 
                     raise ScenarioError(f"{place(key.start_mark)}: '<<' merges mappings only")
                 merged.update(_pairs(source, place))
             continue
-        if key.tag not in (f"{_TAG}str", f"{_TAG}int"):
+        # in YAML 1.2 on and off are texts; nobody means a truth value by a key
+        if key.tag not in (f"{_TAG}str", f"{_TAG}int") and (key.tag, key.value) not in ((f"{_TAG}bool", "on"), (f"{_TAG}bool", "off")):
             raise ScenarioError(f"{place(key.start_mark)}: a key must be text, found {_shown(key)}: put it in quotes if it is meant")
         if key.value in own:
             first = place(own[key.value][0].start_mark)

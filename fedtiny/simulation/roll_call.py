@@ -15,6 +15,7 @@ from typing import Final, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from fedtiny.errors import ScenarioError
 from fedtiny.fleet.availability import AnyAvailability, Leaving
 from fedtiny.fleet.timetable import Spans, Timetable
 from fedtiny.randomness import Streams
@@ -184,9 +185,16 @@ def _parts(groups: Sequence[Group], streams: Streams) -> Iterator[_Part]:
     first = 0
     for position, group in enumerate(groups):
         if isinstance(group.availability, Leaving):
-            timetable = group.availability.timetable(streams, position, group.count)
+            timetable = _timetable(group, group.availability, streams, position)
             yield _Part(first, group.count, timetable, _on_leave(group.availability))
         first += group.count
+
+
+def _timetable(group: Group, leaving: Leaving, streams: Streams, position: int) -> Timetable:
+    try:
+        return leaving.timetable(streams, position, group.count)
+    except ScenarioError as error:
+        raise ScenarioError(str(error), ("fleet", position, "availability")) from error
 
 
 def _on_leave(leaving: Leaving) -> OnLeave:

@@ -171,3 +171,10 @@ def test_a_text_that_looks_like_something_else_is_written_in_quotes(text):
 def test_dotted_paths_read_as_people_write_them():
     assert dotted(("fleet", 0, "count")) == "fleet.0.count"
     assert SourceMap({}).explain("wrong", ()) == "scenario: wrong"
+
+
+def test_on_and_off_are_texts_where_they_are_keys():
+    assert parse_tree("availability: {on: 7 s, off: 3 s}\nflag: on\n", "file").plain == {
+        "availability": {"on": "7 s", "off": "3 s"},
+        "flag": True,
+    }
