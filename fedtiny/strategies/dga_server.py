@@ -252,8 +252,9 @@ class DGAServer:
             else:
                 self.lost_mass += self._shares(item.round)[item.node]
         if self.rules.chooser is not None:
-            spread = ((item.client, self._spread(item, average)) for item in sums)
-            self.rules.chooser.drift.observe(number, self._orders.delay(number), spread, average)
+            self.rules.chooser.drift.observe(
+                number, self.delay(number), ((one.client, self._spread(one, average)) for one in sums), average
+            )
         self._averages[number] = average
         self._total += average
 
