@@ -19,7 +19,7 @@ from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.results.record import ACTIVITIES
 from fedtiny.simulation.absences import AwayUntil
 from fedtiny.simulation.stall_causes import Stalls
-from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, PAGING, STALL, UPLOAD, WORK, Columns, Trace
+from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, PAGING, PROMOTION, STALL, UPLOAD, WORK, Columns, Trace
 from fedtiny.simulation.waiting import Waits, waiting
 
 _MERGED_AT_ONCE: Final = 1 << 14
@@ -144,7 +144,7 @@ def energies(fleet: AnyFleet, device: NDArray[Any], kind: NDArray[np.int8], seco
     of_group = fleet.groups_of(device)
     result = np.zeros(len(device))
     for place, group in enumerate(fleet.groups):
-        for code in (DOWNLOAD, *WORK, IDLE, STALL, UPLOAD):
+        for code in (DOWNLOAD, *WORK, IDLE, PROMOTION, STALL, UPLOAD):
             rows = np.flatnonzero((of_group == place) & (kind == code))
             result[rows] = _energy(code, group, seconds[rows], size[rows])
     return result
@@ -155,6 +155,9 @@ def _energy(kind: int, group: GroupMembers, seconds: Floats, size: Floats) -> Fl
     if kind in (DOWNLOAD, UPLOAD):
         joules = transfer_energy(size, network.energy_down if kind == DOWNLOAD else network.energy_up)
         return 0.0 if joules is None else joules
+    if kind == PROMOTION:
+        states = network.radio_states
+        return np.nan if states is None or states.promotion_power is None else states.promotion_power * seconds
     if kind == PAGING:
         joules = paging_energy(group.device, seconds)
     else:
