@@ -41,7 +41,9 @@ def simulated(capacity: float, transfers: list[Transfer]) -> list[float]:
 
     def stop(place: int, flow: Any) -> None:
         if math.isnan(ends[place]):
-            ends[place] = -link.stop(flow)
+            left = link.stop(flow)
+            # what is stopped just when it ends has ended
+            ends[place] = -left if left > 1e-9 * transfers[place].size else environment.now
 
     for place, one in enumerate(transfers):
         environment.timeout(one.begins).callbacks.append(lambda _, place=place: begin(place))
