@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import simpy
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from fedtiny.fleet.availability import DutyCycle
@@ -17,7 +17,7 @@ from fedtiny.fleet.timetable import Pattern, Repeated, Spans
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import agenda_of
 from fedtiny.simulation.device import Execution, SimulatedDevice
-from fedtiny.simulation.presence import OnLeave, Place, Presence, exact_delay
+from fedtiny.simulation.presence import Moment, OnLeave, Place, Presence
 from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
 
@@ -168,9 +168,14 @@ def test_a_device_that_is_kept_away_pauses_until_it_is_released():
 
 
 @given(st.floats(0, 1e9), st.floats(1e-9, 1e9))
-def test_a_delay_leads_to_its_moment_to_the_last_bit(now, seconds):
-    moment = now + seconds
-    assert now + exact_delay(now, moment) == moment
+@example(0.3333333333333333, 0.8426662545047306 - 0.3333333333333333)
+def test_a_moment_comes_to_the_last_bit(now, seconds):
+    moment, came = now + seconds, []
+    moment = math.nextafter(moment, math.inf)
+    environment = simpy.Environment(now)
+    Moment(agenda_of(environment), moment, environment, (lambda event: came.append(event.now),)).awaited()
+    environment.run()
+    assert came == [moment]
 
 
 WHOLE = st.sampled_from((0, 1, 2, 4))
