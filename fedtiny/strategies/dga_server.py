@@ -182,9 +182,8 @@ class DGAServer:
         self._average(number, sums, late_sums)
 
     def _patience(self, current: _Round) -> float | None:
-        if self.rules.timeout is None:
-            return None
-        return max(0.0, max(current.pushed, self._collected_at) + self.rules.timeout - now(self.grid))
+        patience = self.rules.timeout
+        return None if patience is None else max(0.0, max(current.pushed, self._collected_at) + patience - now(self.grid))
 
     def _watch(self, pieces: dict[str, _Awaited], replies: list[Message], times: dict[str, float]) -> None:
         """Tells what chooses the delay which replies came when."""
@@ -252,9 +251,8 @@ class DGAServer:
             else:
                 self.lost_mass += self._shares(item.round)[item.node]
         if self.rules.chooser is not None:
-            self.rules.chooser.drift.observe(
-                number, self.delay(number), ((one.client, self._spread(one, average)) for one in sums), average
-            )
+            spread = ((item.client, self._spread(item, average)) for item in sums)
+            self.rules.chooser.drift.observe(number, self.delay(number), spread, average)
         self._averages[number] = average
         self._total += average
 
