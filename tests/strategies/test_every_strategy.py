@@ -150,6 +150,23 @@ def test_it_goes_on_where_devices_drop_out_and_is_timed_so(case):
 
 
 @every_case
+@pytest.mark.parametrize("leaving", [{}, {"on_leave": "fail", "noticed_after": "300 ms"}], ids=["pause", "fail"])
+def test_it_goes_on_where_devices_come_and_leave_and_is_timed_so(case, leaving):
+    kind, keys = CASES[case]
+    fleet = [{**group, "availability": {"kind": "markov", "mean_on": "1 s", "mean_off": "500 ms", **leaving}} for group in FLEET]
+    unsteady = Scenario.model_validate({**PLAIN, "fleet": fleet, "strategy": {"kind": kind, "min_available_nodes": 4, **keys}})
+    found = fedtiny.run(unsteady)
+    assert column(found, "round") == [0, 1, 2, 3]
+    assert column(found, "loss")[-1] < column(found, "loss")[0]
+    assert {"offline", "train"} <= set(found.activities["kind"].to_pylist())
+    assert {"aborted" if leaving else "interrupted"} & set(found.activities["outcome"].to_pylist())
+    timed = fedtiny.run(unsteady.model_copy(update={"learning": "none"}))
+    assert timed.activities.equals(found.activities)
+    assert column(timed, "participants") == column(found, "participants")
+    assert column(timed, "failures") == column(found, "failures")
+
+
+@every_case
 def test_it_can_be_checked_and_is_written_down_in_full(case):
     stated = scenario(case)
     assert check(stated).trains
