@@ -30,7 +30,12 @@ parameters, no multiply-accumulates, as many elements out as in, of no known kin
 are counted of convolutions that have several, once for every operator: where PyTorch has no kernel of its own for them, it works on one
 after the other (aten/src/ATen/native/Convolution.cpp of 1.13), so that a depthwise convolution of 960 channels starts 960 small ones.
 
-Not counted: the optimiser's own arithmetic, additions at shortcuts.
+Where a device's `weight_factor` is given, it takes the place of the backward factor in passes for the gradient of a weight.
+
+Not counted: the optimiser's own arithmetic, additions at shortcuts. A device whose `dispatched` is `operators` (one that `fedtiny
+calibrate` measured) pays for all operators that torch starts instead, and more for convolutions (dispatch.py has the rules):
+
+    starting = operators * dispatch + convolutions handed over * convolution overhead + 3 * 4 bytes * trained elements / bandwidth
 
 Classes of operators are needed because networks of depthwise convolutions train at an eighth of the rate of ResNets on a
 Raspberry Pi 4: there, one rate explains 37 % of the variance of 51 networks (our fit to the measurements of
@@ -42,7 +47,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from fedtiny.fleet.device import DeviceProfile, Rates
+from fedtiny.costs.dispatch import OPERATORS_OF_AN_UPDATE, VALUES_OF_AN_UPDATE, handed_over, started
+from fedtiny.fleet.device import BackwardFactors, DeviceProfile, Rates
 from fedtiny.models.summary import LayerFacts, ModelSummary, RateClass
 from fedtiny.updates.plan import UpdatePlan, trained_share
 
@@ -68,6 +74,12 @@ def backward_passes(summary: ModelSummary, plan: UpdatePlan) -> list[float]:
     """Passes of each layer in a backward pass, for the gradients of its inputs and of its weight: 0 to 2, or a share where a
     weight trains on some of its input channels."""
     return [passes.inputs + passes.weight for passes in _backward(summary, plan)]
+
+
+def layer_passes(summary: ModelSummary, plan: UpdatePlan) -> list[tuple[LayerFacts, float, float]]:
+    """Each layer with its passes for the gradients of its inputs and, or a share of one, of its weight."""
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    return [(layer, passes.inputs, passes.weight) for layer, passes in backward]
 
 
 @dataclass(frozen=True)
@@ -120,17 +132,48 @@ def step_groups(summary: ModelSummary, plan: UpdatePlan) -> int:
     return sum(layer.groups * (1 + ceil(passes.inputs) + passes.own_trains) for layer, passes in backward if layer.groups > 1)
 
 
+def started_operators(summary: ModelSummary, plan: UpdatePlan) -> int:
+    """How many operators torch starts in a training step, those within and between layers and of the update included."""
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    own = sum(layer.between if _hands_on(layer) else started(layer, passes.inputs, passes.own_trains) for layer, passes in backward)
+    return own + OPERATORS_OF_AN_UPDATE * len(plan.trainable)
+
+
+def library_convolutions(summary: ModelSummary, plan: UpdatePlan, batch_size: int) -> int:
+    """How many passes over convolutions torch hands to its library in a training step."""
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    return sum(handed_over(layer, passes.inputs, passes.own_trains, batch_size) for layer, passes in backward)
+
+
+def update_bytes(summary: ModelSummary, plan: UpdatePlan) -> int:
+    """Bytes that the update of the parameters moves."""
+    return VALUES_OF_AN_UPDATE * _ELEMENT_BYTES * plan.trainable_elements(summary)
+
+
 def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
     """Seconds of one training step on a batch that fits the memory; a device's own `step_time` holds whatever the scheme or batch."""
     if device.step_time is not None:
         return device.step_time
-    computing = sum(
-        _pass_seconds(layer, batch_size, device, 1.0) + passes * _pass_seconds(layer, batch_size, device, _backward_factor(layer, device))
-        for layer, passes in zip(summary.layers, backward_passes(summary, plan), strict=True)
-    )
-    starting = step_operators(summary, plan) * device.dispatch_overhead if device.dispatch_overhead else 0.0
+    backward = zip(summary.layers, _backward(summary, plan), strict=True)
+    computing = sum(_layer_seconds(layer, passes, batch_size, device) for layer, passes in backward)
     grouped = step_groups(summary, plan) * device.group_overhead if device.group_overhead else 0.0
-    return computing + starting + grouped
+    return computing + _starting(summary, plan, batch_size, device) + grouped
+
+
+def _layer_seconds(layer: LayerFacts, passes: _Backward, batch_size: int, device: DeviceProfile) -> float:
+    slower, weight = (_factor(layer, device, factors) for factors in (device.backward_factor, device.weight_factor))
+    forward = _pass_seconds(layer, batch_size, device, 1.0)
+    inputs = passes.inputs * _pass_seconds(layer, batch_size, device, slower)
+    return forward + inputs + passes.weight * _pass_seconds(layer, batch_size, device, weight)
+
+
+def _starting(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
+    """Seconds that go to starting operators, and to the update where that is counted."""
+    if device.dispatched == "layers":
+        return step_operators(summary, plan) * device.dispatch_overhead if device.dispatch_overhead else 0.0
+    updating = update_bytes(summary, plan) / device.memory_bandwidth if device.memory_bandwidth else 0.0
+    convolutions = library_convolutions(summary, plan, batch_size) * device.convolution_overhead
+    return started_operators(summary, plan) * device.dispatch_overhead + convolutions + updating
 
 
 def _passes(summary: ModelSummary, plan: UpdatePlan) -> Iterator[tuple[LayerFacts, float]]:
@@ -162,14 +205,16 @@ def _pass_seconds(layer: LayerFacts, batch_size: int, device: DeviceProfile, fac
     assert device.rates is not None, "a device profile has rates or a step time"
     computing = 0.0 if layer.rate_class is None else factor * batch_size * layer.macs / rate_of(device.rates, layer.rate_class)
     bandwidth = device.memory_bandwidth
-    return computing if bandwidth is None else max(computing, _pass_bytes(layer, batch_size) / bandwidth)
+    return computing if bandwidth is None else max(computing, pass_bytes(layer, batch_size) / bandwidth)
 
 
-def _backward_factor(layer: LayerFacts, device: DeviceProfile) -> float:
-    return 1.0 if layer.rate_class is None else getattr(device.backward_factor, layer.rate_class)
+def _factor(layer: LayerFacts, device: DeviceProfile, factors: BackwardFactors | None) -> float:
+    chosen = device.backward_factor if factors is None else factors
+    return 1.0 if layer.rate_class is None else getattr(chosen, layer.rate_class)
 
 
-def _pass_bytes(layer: LayerFacts, batch_size: int) -> int:
+def pass_bytes(layer: LayerFacts, batch_size: int) -> int:
+    """Bytes that any pass over a layer moves."""
     if _hands_on(layer):
         return 0
     weights = sum(parameter.elements for parameter in layer.parameters)

@@ -38,8 +38,14 @@ Runtime = Literal["overlapping", "serial"]
 SERIAL_KEYS: Final = ("polling_interval", "start_up")
 """What only a serial runtime has."""
 
+_ABOUT_OPERATORS: Final = ("dispatch_overhead", "dispatched", "convolution_overhead", "group_overhead", "backward_factor", "weight_factor")
+"""What says how operators are timed, and so goes with rates only."""
+
 Factor = Annotated[float, Field(gt=0)]
 Interval = Annotated[Seconds, Field(json_schema_extra={"default": "0 s"})]
+
+Dispatched = Literal["layers", "operators"]
+"""What a device's dispatch overhead is paid for: each layer and gradient, or each operator that torch starts (costs/compute.py)."""
 
 MICROCONTROLLER: Final = "microcontroller"
 """The class of devices that have no virtual memory, and so never page."""
@@ -124,10 +130,17 @@ class _Capabilities(Part):
     """Bytes per second between processor and memory; where given, no pass of a layer is faster than its bytes allow."""
     dispatch_overhead: Interval = 0.0
     """Seconds that the runtime takes to start an operator; for devices with rates."""
+    dispatched: Dispatched = "layers"
+    """What dispatch_overhead is paid for: `layers`, one operator each and for each of its gradients; `operators`, all that torch
+    starts, also inside layers, between them and for the update, whose bytes then count, too."""
+    convolution_overhead: Interval = 0.0
+    """Seconds more that torch takes to hand a convolution to its library (oneDNN); with dispatched: operators."""
     group_overhead: Interval = 0.0
     """Seconds that a runtime takes for each group of a convolution which it works on one after the other; for devices with rates."""
     backward_factor: BackwardFactors = BackwardFactors()
     """How much slower than forward passes backward passes are, by class of operator; for devices with rates."""
+    weight_factor: BackwardFactors | None = None
+    """The same of passes for the gradient of a weight, where they differ from others; left out: as backward_factor."""
     throttling: Throttling | None = None
     """How it slows down when it works for long; without it, it does not."""
     paging: Paging | None = None
@@ -150,13 +163,15 @@ class _Capabilities(Part):
 
     @model_validator(mode="after")
     def _starts_operators_only_where_they_are_timed(self) -> Self:
-        stated = [
-            key
-            for key in ("dispatch_overhead", "group_overhead", "backward_factor")
-            if getattr(self, key) != type(self).model_fields[key].default
-        ]
+        stated = [key for key in _ABOUT_OPERATORS if getattr(self, key) != type(self).model_fields[key].default]
         if self.rates is None and stated:
             raise ValueError(f"{stated[0]} is about operators, and a step_time knows none: give rates instead, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _hands_convolutions_over_where_operators_count(self) -> Self:
+        if self.convolution_overhead and self.dispatched != "operators":
+            raise ValueError("convolution_overhead is paid where all operators count: add dispatched: operators, or leave it out")
         return self
 
     @model_validator(mode="after")
@@ -210,10 +225,16 @@ class DeviceOverride(Part):
     """Bytes per second between processor and memory."""
     dispatch_overhead: Seconds | None = None
     """Seconds that the runtime takes to start an operator."""
+    dispatched: Dispatched | None = None
+    """What dispatch_overhead is paid for."""
+    convolution_overhead: Seconds | None = None
+    """Seconds more that torch takes to hand a convolution to its library; needs dispatched: operators here."""
     group_overhead: Seconds | None = None
     """Seconds that the runtime takes for each group of a convolution."""
     backward_factor: BackwardFactors | None = None
     """How much slower than forward passes backward passes are, by class of operator."""
+    weight_factor: BackwardFactors | None = None
+    """The same of passes for the gradient of a weight."""
     throttling: Throttling | Literal[False] | None = None
     """How devices slow down that work for long; `false`: they do not, whatever their profiles say."""
     paging: Paging | Literal[False] | None = None
@@ -235,6 +256,12 @@ class DeviceOverride(Part):
         return self
 
     @model_validator(mode="after")
+    def _hands_convolutions_over_where_operators_count(self) -> Self:
+        if self.convolution_overhead and self.dispatched != "operators":
+            raise ValueError("convolution_overhead is paid where all operators count: add dispatched: operators beside it, or leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _waits_as_its_runtime_does(self) -> Self:
         stated = [key for key in SERIAL_KEYS if getattr(self, key) is not None]
         if stated and self.runtime != "serial":
@@ -248,9 +275,11 @@ class DeviceOverride(Part):
         if profile.device_class == MICROCONTROLLER:
             stated["paging"] = None
         if self.step_time is not None:
-            stated |= {"rates": None, "dispatch_overhead": 0.0, "group_overhead": 0.0, "backward_factor": BackwardFactors()}
+            stated |= {key: type(profile).model_fields[key].default for key in ("rates", *_ABOUT_OPERATORS)}
         if self.rates is not None:
             stated["step_time"] = None
+        if self.dispatched == "layers":
+            stated["convolution_overhead"] = 0.0
         if self.runtime == "overlapping":
             stated |= dict.fromkeys(SERIAL_KEYS, 0.0)
         return profile.model_copy(update=stated)

@@ -35,6 +35,7 @@ class _Call:
     elements: int
     behind: int
     macs: int
+    operators: int
     layers: int
 
 
@@ -51,6 +52,7 @@ class ForwardPass:
         self._names = {id(parameter): name for name, parameter in self.parameters.items()}
         self._calls: list[_Call] = []
         self._macs = _MacCounter()
+        self._written = 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -67,7 +69,7 @@ class ForwardPass:
     def _enter(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         tensors = _tensors((arguments, named))
         behind = self.dependence.of(tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None)
-        self._calls.append(_Call(module, _elements(tensors), behind, self._macs.total, len(self.layers)))
+        self._calls.append(_Call(module, _elements(tensors), behind, self._macs.total, self._macs.operators, len(self.layers)))
 
     def _leave(self, module: nn.Module, _: tuple[Any, ...], output: object) -> None:
         call = self._calls.pop()
@@ -78,9 +80,10 @@ class ForwardPass:
         if operator_of(module) is not None:
             parameters = [self._facts(parameter, name) for name, parameter in module.named_parameters()]
             operation = module_operation(module, call.elements, outputs)
-            self._write(path, operation, call.elements, outputs, tuple(parameters), call.behind, self._is_final_norm(module))
+            own = (tuple(parameters), call.behind, call.operators, self._is_final_norm(module))
+            self._write(path, operation, call.elements, outputs, *own)
         elif len(self.layers) == call.layers and not [*module.children()]:
-            self._write(path, Operation("other"), call.elements, outputs, (), call.behind)
+            self._write(path, Operation("other"), call.elements, outputs, (), call.behind, call.operators)
 
     def _function(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         if self._inside_layer():
@@ -89,14 +92,15 @@ class ForwardPass:
         parameters = [parameter for parameter in map(self._parameter_of, tensors) if parameter is not None]
         inputs = [tensor for tensor in tensors if self._parameter_of(tensor) is None]
         nodes = [tensor.grad_fn for tensor in inputs if tensor.grad_fn is not None]
-        macs_before = self._macs.total
+        macs_before, operators = self._macs.total, self._macs.operators
         output = function(*arguments, **named)
         outputs = [tensor for tensor in _tensors(output)[:1] if self._parameter_of(tensor) is None]
         name = str(getattr(function, "__name__", "function"))
         operation = function_operation(name, arguments, dict(named), self._macs.total - macs_before, weighted=bool(parameters))
         if outputs and (parameters or operation.macs or operation.operator in ("relu", "smooth_activation")):
             facts = tuple({fact.name: fact for fact in (self._facts(one, self._names[id(one)]) for one in parameters)}.values())
-            self._write(self._function_path(name), operation, _elements(inputs), _elements(outputs), facts, self.dependence.of(nodes))
+            sizes = _elements(inputs), _elements(outputs)
+            self._write(self._function_path(name), operation, *sizes, facts, self.dependence.of(nodes), operators)
         return output
 
     def _write(
@@ -107,6 +111,7 @@ class ForwardPass:
         outputs: int,
         parameters: tuple[ParameterFacts, ...],
         behind: int,
+        operators: int,
         final: bool = False,
     ) -> None:
         self.behind.append(behind)
@@ -124,8 +129,11 @@ class ForwardPass:
                 residual_elements=next((call.elements for call in reversed(self._calls) if _has_shortcut(call.module)), 0),
                 upstream=(),
                 final_in_lite=final,
+                operators=self._macs.operators - operators,
+                between=operators - self._written,
             )
         )
+        self._written = self._macs.operators
 
     def _inside_layer(self) -> bool:
         return any(operator_of(call.module) is not None for call in self._calls)
@@ -162,11 +170,13 @@ class _FunctionWatch(TorchFunctionMode):
 
 
 class _MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the multiply-accumulates of matrix products and convolutions, below all modules and functions."""
+    """Adds up the multiply-accumulates of matrix products and convolutions, and counts operators, below all modules and functions."""
 
     def __init__(self) -> None:
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self.total = 0
+        self.operators = 0
+        """Those that compute; views of what is there already are none."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -175,6 +185,7 @@ class _MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        self.operators += not func.is_view
         flops = flop_registry.get(func._overloadpacket)
         if flops is not None:
             self.total += flops(*args, **(kwargs or {}), out_val=output) // _FLOPS_PER_MAC

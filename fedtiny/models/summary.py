@@ -55,6 +55,10 @@ class LayerFacts:
     """Indices of the earlier layers with parameters that this layer's input depends on, parallel branches told apart."""
     final_in_lite: bool
     """Whether this is the last normalisation of a lite residual module."""
+    operators: int = 1
+    """Operators that torch starts inside its forward pass: several where its weight is standardised first, or over time steps."""
+    between: int = 0
+    """Operators that torch starts after the layer before it and before this one: shortcuts, pooling, upsampling."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fedtiny.models.mcunet import McuNet5Fps
 from fedtiny.models.measure import summarize
 from fedtiny.models.small_cnn import SmallCnn
 from fedtiny.models.summary import LayerFacts, ModelSummary
+from fedtiny.models.weight_standardized_convolution import WeightStandardizedConvolution
 
 
 class Branches(nn.Module):
@@ -227,3 +228,22 @@ def test_a_network_that_keeps_running_statistics_is_described_where_that_is_aske
     assert [layer.operator for layer in summary.layers] == ["convolution", "normalization", "other", "linear"]
     assert summary.parameter_elements == sum(parameter.numel() for parameter in network.parameters())
     assert network.training
+
+
+def test_operators_within_and_between_layers_are_counted():
+    class Shortcut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = WeightStandardizedConvolution(3, 3, 3)
+            self.activation = nn.ReLU()
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, inputs):
+            added = inputs + self.activation(self.convolution(inputs))
+            return self.head(added.mean((2, 3)))
+
+    network = Shortcut()
+    nn.init.normal_(network.convolution.weight)
+    layers = summarize(network, "shortcut", (3, 4, 4), 2).layers
+    # mean, difference, norm, quotient by a root, sum, quotient, convolution; and between: sum, mean
+    assert [(layer.operators, layer.between) for layer in layers] == [(7, 0), (1, 0), (1, 2)]
