@@ -38,7 +38,8 @@ class Source(Part):
 
     citation: Text
     """Author, title, place and version: enough to find it again."""
-    url: Text | None = None
+    url: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+\.[a-z]{2,}/\S+$")]
+    """Where a reader can look it up: a page or a repository, not a host."""
     license: Text | None = None
     """The licence of the cited files, where they state one; numbers are cited, files are not copied."""
 

@@ -24,6 +24,7 @@ from fedtiny.fleet.catalog import (
     plain_entry,
     sources,
 )
+from fedtiny.fleet.facts import Source
 
 FOLDER = files("fedtiny.fleet") / "catalog"
 ENTRIES = [(device_entry, name) for name in device_names()] + [(network_entry, name) for name in network_names()]
@@ -100,6 +101,41 @@ def test_every_source_is_used_and_cited_with_more_than_a_name():
     assert used == set(sources())
     assert all(len(source.citation) > 30 and source.url.startswith("https://") for source in sources().values())
     assert list(sources()) == sorted(sources())
+
+
+@pytest.mark.parametrize("key", sources())
+def test_a_source_says_whose_work_it_is_which_and_where_to_look_it_up(key):
+    """An author or a project, and behind a colon or a comma what of it; not an address alone."""
+    source = sources()[key]
+    author, _, work = re.sub(r"\b([A-Z])\. ", r"\1 ", source.citation).partition(": " if ": " in source.citation else ", ")
+    assert len(author.split()) >= 1
+    assert len(work.split()) >= 3, source.citation
+    assert "http" not in source.citation
+    assert not re.search(r"personal communication|from memory|unpublished|not opened", source.citation, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("url", [None, "", "flash", "http://example.org/a", "https://nowhere", "https://example.org/", "https://example.org/a b"])
+def test_a_source_that_nobody_can_look_up_is_refused(url):
+    good = {"citation": "A. Author: A title, 2020.", "url": "https://example.org/title"}
+    Source.model_validate(good)
+    with pytest.raises(ValueError, match="url"):
+        Source.model_validate({**good, "url": url})
+
+
+@pytest.mark.parametrize("missing", ["citation", "url"])
+def test_a_source_must_be_cited_and_have_an_address(missing):
+    good = {"citation": "A. Author: A title, 2020.", "url": "https://example.org/title"}
+    with pytest.raises(ValueError, match=missing):
+        Source.model_validate({key: value for key, value in good.items() if key != missing})
+
+
+def test_a_number_without_a_source_cannot_be_read_from_a_file():
+    plain = yaml.safe_load((FOLDER / "devices" / "rp2040.yaml").read_text(encoding="utf-8"))
+    DeviceEntry.model_validate(plain)
+    for place in ("memory", "memory_bandwidth"):
+        for number in ("200 kB", {"value": "200 kB"}, {**plain[place], "sources": []}, {**plain[place], "evidence": "U"}):
+            with pytest.raises(ValueError, match=place):
+                DeviceEntry.model_validate({**plain, place: number})
 
 
 def test_a_fact_cannot_be_from_memory_or_without_a_source_or_a_note():
