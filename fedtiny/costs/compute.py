@@ -47,8 +47,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from fedtiny.costs.dispatch import OPERATORS_OF_AN_UPDATE, VALUES_OF_AN_UPDATE, handed_over, started
-from fedtiny.fleet.device import BackwardFactors, DeviceProfile, Rates
+from fedtiny.costs.dispatch import OPERATORS_OF_AN_UPDATE, VALUES_OF_AN_UPDATE, computed_as, handed_over, started
+from fedtiny.fleet.device import DeviceProfile, Rates
 from fedtiny.models.summary import LayerFacts, ModelSummary, RateClass
 from fedtiny.updates.plan import UpdatePlan, trained_share
 
@@ -161,10 +161,15 @@ def step_seconds(summary: ModelSummary, plan: UpdatePlan, batch_size: int, devic
 
 
 def _layer_seconds(layer: LayerFacts, passes: _Backward, batch_size: int, device: DeviceProfile) -> float:
-    slower, weight = (_factor(layer, device, factors) for factors in (device.backward_factor, device.weight_factor))
-    forward = _pass_seconds(layer, batch_size, device, 1.0)
-    inputs = passes.inputs * _pass_seconds(layer, batch_size, device, slower)
-    return forward + inputs + passes.weight * _pass_seconds(layer, batch_size, device, weight)
+    rate_class = layer.rate_class if device.dispatched == "layers" else computed_as(layer, batch_size)
+    moving = pass_bytes(layer, batch_size) / device.memory_bandwidth if device.memory_bandwidth else 0.0
+    if rate_class is None:
+        return (1 + passes.inputs + passes.weight) * moving
+    assert device.rates is not None, "a device profile has rates or a step time"
+    computing = batch_size * layer.macs / rate_of(device.rates, rate_class)
+    slower, weight = (getattr(factors, rate_class) for factors in (device.backward_factor, device.weight_factor or device.backward_factor))
+    backward = passes.inputs * max(slower * computing, moving) + passes.weight * max(weight * computing, moving)
+    return max(computing, moving) + float(backward)
 
 
 def _starting(summary: ModelSummary, plan: UpdatePlan, batch_size: int, device: DeviceProfile) -> float:
@@ -199,18 +204,6 @@ def _times(layer: LayerFacts) -> int:
 def _hands_on(layer: LayerFacts) -> bool:
     """Whether a layer only hands on what it gets."""
     return layer.operator == "other" and not layer.macs and not layer.parameters and layer.input_elements == layer.output_elements
-
-
-def _pass_seconds(layer: LayerFacts, batch_size: int, device: DeviceProfile, factor: float) -> float:
-    assert device.rates is not None, "a device profile has rates or a step time"
-    computing = 0.0 if layer.rate_class is None else factor * batch_size * layer.macs / rate_of(device.rates, layer.rate_class)
-    bandwidth = device.memory_bandwidth
-    return computing if bandwidth is None else max(computing, pass_bytes(layer, batch_size) / bandwidth)
-
-
-def _factor(layer: LayerFacts, device: DeviceProfile, factors: BackwardFactors | None) -> float:
-    chosen = device.backward_factor if factors is None else factors
-    return 1.0 if layer.rate_class is None else getattr(chosen, layer.rate_class)
 
 
 def pass_bytes(layer: LayerFacts, batch_size: int) -> int:

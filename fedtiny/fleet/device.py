@@ -67,7 +67,8 @@ class Rates(Part):
     recurrent: MacsPerSecond
     """Recurrent layers, such as LSTM and GRU."""
     pointwise_convolution: MacsPerSecond | None = None
-    """1x1 convolutions of one group; left out: as dense_convolution."""
+    """1x1 convolutions of one group; left out: as dense_convolution. With dispatched: operators, convolutions that torch computes without
+    its library."""
     grouped_convolution: MacsPerSecond | None = None
     """Convolutions in several groups with several channels each; left out: as dense_convolution."""
     attention: MacsPerSecond | None = None

@@ -7,7 +7,7 @@ import pytest
 from fedtiny.costs.compute import library_convolutions, started_operators, step_seconds, update_bytes
 from fedtiny.fleet.device import BackwardFactors, DeviceProfile
 
-RATES = {name: "1 kMAC/s" for name in ("dense_gemm", "dense_convolution", "depthwise", "recurrent")}
+RATES = dict.fromkeys(("dense_gemm", "dense_convolution", "depthwise", "recurrent"), "1 kMAC/s")
 
 
 def device(**more):
@@ -20,11 +20,11 @@ def test_a_layer_that_starts_one_operator_counts_as_before_and_its_tensors_two_e
     assert started_operators(toy, toy_plans["full"]) == (5 + 1 + 2 + 1 + 1 + 2) + 2 * 5
 
 
-def test_what_standardises_a_weight_is_started_forward_and_twice_backward_where_that_weight_trains(layer, make_network, training):
+def test_what_standardises_a_weight_is_started_forward_and_three_times_backward_where_that_weight_trains(layer, make_network, training):
     standardised = replace(layer("conv", "convolution", 4, 4, weight=9, macs=36, rate_class="dense_convolution"), operators=7)
     summary = make_network(standardised, layer("head", "linear", 4, 2, weight=8, upstream=(0,), macs=8, rate_class="dense_gemm"))
     assert started_operators(summary, training("head.weight")) == 7 + 2 + 2
-    assert started_operators(summary, training("conv.weight")) == 7 + (1 + 2 * 6) + (1 + 1) + 2
+    assert started_operators(summary, training("conv.weight")) == 7 + (1 + 3 * 6) + (1 + 1) + 2
 
 
 def test_shortcuts_are_started_forward_and_where_a_gradient_goes_through_them_backward(layer, make_network, training):
@@ -81,3 +81,12 @@ def test_gradients_of_weights_have_a_factor_of_their_own(toy, toy_plans):
 def test_handing_convolutions_over_goes_with_counting_operators_only():
     with pytest.raises(ValueError, match="add dispatched: operators"):
         device(dispatched="layers", convolution_overhead="1 ms")
+
+
+def test_a_convolution_runs_at_the_rate_of_what_computes_it(layer, make_network, training):
+    rates = {**RATES, "dense_convolution": "1 kMAC/s", "pointwise_convolution": "2 kMAC/s"}
+    for rate_class in ("dense_convolution", "pointwise_convolution"):
+        summary = make_network(layer("conv", "convolution", 9, 9, weight=9, macs=81, rate_class=rate_class))
+        own = device(rates=rates)
+        assert step_seconds(summary, training(), 1, own) == pytest.approx(81 / 2000)
+        assert step_seconds(summary, training(), 16, own) == pytest.approx(16 * 81 / 1000)
