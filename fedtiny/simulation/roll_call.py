@@ -101,10 +101,9 @@ class RollCall:
 
     def next_arrival(self, now: float) -> float:
         """When the next of those that are not there comes (s); infinity where nobody will."""
-        wanted = np.fromiter(self.enrolled, np.int64, len(self.enrolled))
         found = math.inf
         for part in self._parts:
-            own = wanted[(wanted >= part.first) & (wanted < part.first + part.count)] - part.first
+            own = self._wanted[slice(*np.searchsorted(self._wanted, [part.first, part.first + part.count]))] - part.first
             part.spans.move(own, now)
             away = own[~part.spans.online[own]]
             found = min(found, float(part.spans.until[away].min(initial=math.inf)))
@@ -140,6 +139,10 @@ class RollCall:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _wanted(self) -> Integers:
+        return np.fromiter(self.enrolled, np.int64, len(self.enrolled))
+
     def _part(self, number: int) -> _Part | None:
         place = bisect_right(self._parts, number, key=lambda part: part.first) - 1
         if place < 0 or number >= self._parts[place].first + self._parts[place].count:
@@ -153,8 +156,7 @@ class RollCall:
             part.spans.move(places, now)
             there[part.first : part.first + part.count] = _listed(part, places, now)
         there[sorted(self.absent)] = False
-        wanted = np.fromiter(self.enrolled, np.int64, len(self.enrolled))
-        return Numbers(wanted[there[wanted]])
+        return Numbers(self._wanted[there[self._wanted]])
 
 
 class Numbers(Sequence[int]):
