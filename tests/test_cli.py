@@ -290,7 +290,7 @@ def test_memory_shows_a_table_or_one_json_document(fedtiny_says, tmp_path):
     assert (code, out.splitlines()[-1]) == (0, f"plot: {tmp_path / 'step.svg'}")
 
 
-@pytest.mark.parametrize("family", ["devices", "networks", "models", "datasets", "updates", "strategies"])
+@pytest.mark.parametrize("family", ["devices", "networks", "mixes", "models", "datasets", "partitions", "updates", "strategies"])
 def test_catalog_lists_a_family_as_a_table_or_as_json(family, fedtiny_says):
     code, out, _ = fedtiny_says("catalog", family, "--json")
     document = json.loads(out)
