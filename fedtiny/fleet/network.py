@@ -180,11 +180,6 @@ class NetworkProfile(_Link):
         down = self.downlink_transfer_sigma or self.downlink_transfer_deviation or self.downlink_transfer_quantiles
         return bool(own or down or self.uplink_transfer_sigma or self.uplink_transfer_deviation or self.uplink_transfer_quantiles)
 
-    @property
-    def draws(self) -> bool:
-        """Whether anything is drawn for each message or transfer."""
-        return bool(self.jitter or self.loss or self.has_variation)
-
     def varies(self, key: str) -> bool:
         """Whether `latency`, `downlink` or `uplink` differ from transfer to transfer, jitter aside."""
         return any(getattr(self, f"{key}_{way}") for way in _TRANSFER)

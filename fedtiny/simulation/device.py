@@ -79,7 +79,7 @@ class SimulatedDevice:
     def remembers(self) -> bool:
         """Whether what it does next depends on what it has done, or on how much was drawn for it."""
         traits = self.traits
-        if traits.network.draws or traits.device.polling_interval:
+        if traits.network.jitter or traits.network.loss or traits.device.polling_interval:
             return True
         return self.connection is not None and self.connection.remembers
 

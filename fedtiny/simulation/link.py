@@ -17,6 +17,7 @@ from fedtiny.fleet.fleet import Traits
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import Agenda, Appointment, Stage
 from fedtiny.simulation.carrier import Carrier
+from fedtiny.simulation.scores import Scores
 
 
 class Traveller(Protocol):
@@ -119,8 +120,8 @@ class Link:
         self._noise = streams.numpy(*path, "jitter") if network.jitter else None
         self._losses = streams.numpy(*path, "loss") if network.loss else None
         varies = network.has_variation
-        self._rates = streams.numpy(*path, "rate") if varies and network.varies(name) else None
-        self._latencies = streams.numpy(*path, "latency") if varies and network.varies("latency") else None
+        self._rates = Scores(agenda, streams, traits, name, "rate") if varies and network.varies(name) else None
+        self._latencies = Scores(agenda, streams, traits, name, "latency") if varies and network.varies("latency") else None
         self._sent = self._passed = 0
         self._waiting: dict[int, Traveller] | None = None
 
@@ -130,7 +131,7 @@ class Link:
 
         The journey must have taken its turn (`turns`), and gives it back itself.
         """
-        rate = self.bandwidth if self._rates is None else self.network.in_transfer(self._direction, float(self._rates.standard_normal()))
+        rate = self.bandwidth if self._rates is None else self.network.in_transfer(self._direction, self._rates.take())
         if self._carrier is not None:
             return self._carrier.begin(size, rate, journey, done)
         seconds = 0.0 if math.isinf(rate) else size / rate
@@ -162,7 +163,7 @@ class Link:
         """One way, in seconds: the profile's latency as it is in this burst and hour, plus a normal jitter, never below 0."""
         latency = self.network.latency
         if self._latencies is not None:
-            latency = self.network.in_transfer("latency", float(self._latencies.standard_normal()))
+            latency = self.network.in_transfer("latency", self._latencies.take())
         if self.network.time_of_day is not None:
             latency *= self.network.time_of_day.latency_factor(self._agenda.environment.now)
         if self._noise is None:
