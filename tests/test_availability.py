@@ -8,7 +8,9 @@ import pytest
 
 import fedtiny
 from fedtiny.errors import RoundError
+from fedtiny.randomness import Streams
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.roll_call import RollCall
 
 ROOT = Path(__file__).parents[1]
 DEVICE = {"kind": "custom", "memory": "1 GB", "step_time": "100 ms", "power": {"idle": "1 W", "active": "3 W"}}
@@ -119,7 +121,8 @@ def test_a_processor_is_always_in_one_state_and_offline_as_its_timetable_says(tm
         assert own[-1][1] == end
         assert all(before[1] == after[0] for before, after in itertools.pairwise(own))
         away = [(start, stop) for start, stop, kind in own if kind == "offline"]
-        assert bool(away) <= (device < 6)
+        expected = RollCall(loaded.fleet, Streams(loaded.seed), ()).away(np.array([device]), end)
+        assert away == [span for span in expected.spans() if span[1] > span[0]]
         for name in transfers:
             spans = sorted((row["start"], row["end"]) for row in rows if row["device"] == device and row["kind"] == name)
             assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))

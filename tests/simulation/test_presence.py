@@ -115,6 +115,18 @@ def test_what_ends_when_the_device_leaves_has_ended():
     assert stage.rows() == [("download", 0, 2, "done"), ("train", 2, 5, "done"), ("upload", 8, 9, "done")]
 
 
+def test_work_that_ends_just_when_the_device_leaves_has_ended_while_a_transfer_is_cut_off():
+    stage = Stage([5, 8], 8.0, downlink="1 B/s")
+    stage.send((2, 3.0, 0), (4, 0.0, 0))
+    stage.environment.run()
+    assert stage.rows()[:4] == [
+        ("download", 0, 2, "done"),
+        ("download", 2, 5, "interrupted"),
+        ("train", 2, 5, "done"),
+        ("download", 8, 9, "done"),
+    ]
+
+
 @pytest.mark.parametrize("left", [0.5, 2.5, 5.5])
 @pytest.mark.parametrize("notice", [0.0, 7.0])
 def test_what_fails_is_told_apart_and_the_server_is_told(left, notice):
