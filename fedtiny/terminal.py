@@ -72,6 +72,18 @@ def run_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 
 @contextmanager
+def calibration_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for a calibration, told what is done and how much of it."""
+    with _bar(quiet, "{task.completed}/{task.total}") as bar:
+        task = bar.add_task("loading torch", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield tell
+
+
+@contextmanager
 def sweep_progress(quiet: bool, cells: int) -> Iterator[Callable[[Any, Any], None]]:
     """A bar for a sweep, told of every cell and its outcome; what did not end well is said above it."""
     with _bar(quiet, "{task.completed}/{task.total} runs") as bar:

@@ -204,12 +204,14 @@ class CustomDevice(_Capabilities):
     """A device that the scenario describes itself."""
 
     kind: Literal["custom"]
+    name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    """What tables and figures call it; left out: custom."""
 
     def profile(self) -> DeviceProfile:
         """The device as the simulation knows it."""
         plain = self.to_plain()
         del plain["kind"]
-        return DeviceProfile.model_validate({**plain, "name": CUSTOM, "device_class": CUSTOM})
+        return DeviceProfile.model_validate({**plain, "name": self.name or CUSTOM, "device_class": CUSTOM})
 
 
 @final

@@ -33,7 +33,7 @@ class FleetGroup(Part):
     count: Annotated[int, Field(gt=0)]
     """How many devices."""
     device: CatalogDevice | CustomDevice
-    """A name of the catalog (`fedtiny catalog devices`), or {kind: custom, ...}."""
+    """A name of the catalog (`fedtiny catalog devices`), {kind: custom, ...}, or {kind: profile, path: FILE} (`fedtiny calibrate`)."""
     network: CatalogNetwork | CustomNetwork
     """A name of the catalog (`fedtiny catalog networks`), or {kind: custom, ...}."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from fedtiny.datasets.npz import file_digest
 from fedtiny.datasets.text import corpus_digest, corpus_files
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
+from fedtiny.fleet.profile_file import PROFILE, read_profile
 from fedtiny.models.base import IMAGENET
 from fedtiny.models.given_network import given_network
 from fedtiny.parts import DescribedSchema, Part
@@ -224,24 +225,44 @@ def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
             several = below.get("kind") == "text"
             found = {digest: _digest(file, below.get(digest), (part, key), several=several)} if digest in allowed else {}
             plain = {**plain, part: {**below, key: str(file), **found}}
-    return _with_traces(plain, folder)
+    return _with_files_of_fleet(plain, folder)
 
 
-def _with_traces(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The same of the availability traces of a fleet's groups, or of a population."""
+def _with_files_of_fleet(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same of the availability traces and device profiles of a fleet's groups, or of a population."""
     fleet = plain.get("fleet")
     groups = fleet if isinstance(fleet, list | tuple) else [fleet]
-    found = [_with_trace(group, folder, ("fleet", *([place] if groups is fleet else []))) for place, group in enumerate(groups)]
+    found = [_with_group_files(group, folder, ("fleet", *([place] if groups is fleet else []))) for place, group in enumerate(groups)]
     return {**plain, "fleet": found if groups is fleet else found[0]} if found != list(groups) else plain
 
 
-def _with_trace(group: Any, folder: Path, place: KeyPath) -> Any:
-    below = group.get("availability") if isinstance(group, dict) else None
+def _with_group_files(group: Any, folder: Path, place: KeyPath) -> Any:
+    if not isinstance(group, dict):
+        return group
+    group = _with_profile(group, folder, (*place, "device"))
+    members = group.get("members")
+    if isinstance(members, list):
+        found = [_with_group_files(member, folder, (*place, "members", number)) for number, member in enumerate(members)]
+        group = {**group, "members": found}
+    below = group.get("availability")
     if not (isinstance(below, dict) and below.get("kind") == "trace" and isinstance(below.get("path"), str)):
         return group
     file = (folder / Path(below["path"]).expanduser()).resolve()
     digest = _digest(file, below.get("sha256"), (*place, "availability", "path"), several=False)
     return {**group, "availability": {**below, "path": str(file), "sha256": digest}}
+
+
+def _with_profile(group: dict[str, Any], folder: Path, place: KeyPath) -> dict[str, Any]:
+    """A group whose device is named by the file of its profile, with what that file says in its place."""
+    device = group.get("device")
+    if not (isinstance(device, dict) and device.get("kind") == PROFILE):
+        return group
+    if set(device) != {"kind", "path"} or not isinstance(device["path"], str):
+        raise ScenarioError("a device of kind profile is {kind: profile, path: FILE}: what else it is stands in that file", place)
+    try:
+        return {**group, "device": read_profile(folder / Path(device["path"]).expanduser())}
+    except ScenarioError as error:
+        raise ScenarioError(str(error), (*place, "path")) from None
 
 
 def _digest(file: Path, expected: object, path: KeyPath, *, several: bool) -> str:
