@@ -13,7 +13,7 @@ import click
 import typer
 
 from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
-from fedtiny.command_options import AllowCode, AsJson, Out, Quiet, RayAddress, Resume, ScenarioFile, Seed, Sets, overrides
+from fedtiny.command_options import AllowCode, AsJson, Axes, Out, Quiet, RayAddress, Resume, ScenarioFile, Seed, Sets, overrides
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
@@ -97,10 +97,7 @@ def run(
 @app.command(epilog="Example: fedtiny sweep scenario.yaml --axis network.latency='0 ms,100 ms,1 s' --axis update=full,tinytl --seeds 3")
 def sweep(
     scenario: ScenarioFile,
-    axis: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=v1,v2,...", help="A YAML list, or a range such as 1ms..5s:7:log; repeatable.", show_default=False),
-    ] = None,
+    axis: Axes = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
     ray: RayAddress = None,

@@ -17,6 +17,9 @@ def _refuse_resume(resume: bool) -> bool:
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="The scenario's YAML file.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another value, any YAML.", show_default=False)]
+Axes = Annotated[
+    list[str] | None, typer.Option("--axis", metavar="KEY=v1,v2,...", help="A YAML list, or 1ms..5s:7:log; repeatable.", show_default=False)
+]
 Seed = Annotated[int | None, typer.Option(help="Another seed.", show_default=False)]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name> if left out.", show_default=False)]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from fedtiny.command_options import AllowCode, AsJson, Quiet, ScenarioFile, Seed, Sets, overrides
+from fedtiny.command_options import AllowCode, AsJson, Axes, Quiet, ScenarioFile, Seed, Sets, overrides
 from fedtiny.terminal import print_json, print_table, run_progress
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def plan(
     scenario: ScenarioFile,
     sets: Sets = None,
     seed: Seed = None,
-    axis: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=v1,v2,...", help="Of a sweep, as `fedtiny sweep` takes it.", show_default=False)
-    ] = None,
+    axis: Axes = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of a sweep.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Of a sweep; else what suits this machine.", show_default=False)] = None,
     allow_code: AllowCode = False,
@@ -116,8 +114,8 @@ def _plan_sweep(sweep: "Sweep", workers: int | None, *, allow_code: bool, as_jso
     elif not quiet:
         print_table(f"{found.name}: what each combination takes", found.rows)
         typer.echo(
-            f"all {found.document['runs']} runs: about {seconds(found.host_seconds)} on {found.workers} processes of this machine, of which "
-            f"{seconds(found.processor_seconds)} are computing; less where runs reach their target, and where they have been run before"
+            f"all {found.document['runs']} runs: about {seconds(found.host_seconds)} on {found.workers} processes of this machine, and "
+            f"{seconds(found.processor_seconds)} of computing; less where runs reach their target, or are there already"
         )
 
 

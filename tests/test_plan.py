@@ -130,9 +130,9 @@ def test_the_command_prints_tables(file, capsys):
         assert text in shown
 
 
-def test_a_scenario_with_axes_names_the_command_for_sweeps(file, capsys):
+def test_a_scenario_with_axes_is_planned_as_a_sweep(file, capsys):
     assert main(["plan", str(file), "--set", "sweep={seed: [1, 2]}"]) == 2
-    assert "fedtiny sweep" in capsys.readouterr().err
+    assert "use --seeds N" in capsys.readouterr().err
 
 
 def test_a_target_alone_is_an_input_error(file, capsys):
