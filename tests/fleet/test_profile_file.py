@@ -74,6 +74,7 @@ def test_beside_the_file_nothing_is_said_of_a_device(tmp_path):
 def test_members_of_a_population_may_have_one(tmp_path):
     written(tmp_path, PROFILE)
     fleet = "{kind: population, count: 9, members: [{share: 1, device: {kind: profile, path: my_machine.yaml}, network: lte_static}]}"
-    text = SCENARIO.replace("[{count: 2, device: {kind: profile, path: my_machine.yaml}, network: lte_static}]", fleet)
+    text = SCENARIO.replace("data: digits", "data: {kind: digits, partition: {kind: with_replacement, examples: 50}}")
+    text = text.replace("[{count: 2, device: {kind: profile, path: my_machine.yaml}, network: lte_static}]", fleet)
     scenario = load_scenario(written(tmp_path, text, "scenario.yaml"))
     assert scenario.fleet.classes[0].device.name == "my_machine"
