@@ -13,7 +13,20 @@ import click
 import typer
 
 from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
-from fedtiny.command_options import AllowCode, AsJson, Axes, Out, Quiet, RayAddress, Resume, ScenarioFile, Seed, Sets, overrides
+from fedtiny.command_options import (
+    AllowCode,
+    AsJson,
+    Axes,
+    Out,
+    Quiet,
+    RayAddress,
+    Resume,
+    ResumeSweep,
+    ScenarioFile,
+    Seed,
+    Sets,
+    overrides,
+)
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
@@ -107,7 +120,7 @@ def sweep(
     keep_journal: Annotated[bool, typer.Option("--keep-journal", help="Keep it when the sweep is done.")] = False,
     sets: Sets = None,
     out: Out = None,
-    resume: Resume = False,
+    resume: ResumeSweep = False,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -129,7 +142,7 @@ def sweep(
         folder = folder if ray is None else folder.absolute()
         options = journal_options(journal_size, keep_journal)
         with sweep_progress(quiet, len(crossed.cells)) as tell, executor_for(folder) as executor:
-            result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell, journal=options)
+            result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell, journal=options, resume=resume)
     report = write_sweep_report(folder)
     if not quiet:
         print_table(crossed.name, cell_rows(result))

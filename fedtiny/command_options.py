@@ -11,7 +11,7 @@ from fedtiny.errors import ScenarioError
 
 def _refuse_resume(resume: bool) -> bool:
     if resume:
-        raise ScenarioError("--resume is not built yet: run without it; a run starts from the beginning, a sweep keeps its finished cells")
+        raise ScenarioError("--resume is not built yet: run without it; a run starts from the beginning")
     return resume
 
 
@@ -25,6 +25,7 @@ Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name>
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")]
 Resume = Annotated[bool, typer.Option("--resume", callback=_refuse_resume, help="Not built yet: refused.")]
+ResumeSweep = Annotated[bool, typer.Option("--resume", help="Go on with the sweep that is there, and begin none.")]
 RayAddress = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (needs fedtiny[ray]).", show_default=False)
 ]

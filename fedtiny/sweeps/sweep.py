@@ -42,14 +42,15 @@ def run_sweep(
     allow_code: bool = False,
     tell: Tell | None = None,
     journal: JournalOptions = _USUAL,
+    resume: bool = False,
 ) -> SweepResult:
     """Runs every cell that is not finished, and writes the sweep's folder.
 
     `executor` does the work; every cell is checked before the first one runs. `journal` says how training that cells share is kept;
     left out: within its usual bound, until nobody needs it. Raises InputError where a cell is wrong in
-    another way than not fitting, or the folder belongs to something else.
+    another way than not fitting, the folder belongs to something else, or nothing is there to `resume`.
     """
-    check_sweep_folder(folder, sweep.name)
+    check_sweep_folder(folder, sweep.name, resume=resume)
     _remove_halves(folder)
     book = _Book(sweep, folder, allow_code, tell)
     book.find_finished()
@@ -119,12 +120,15 @@ def _longest_first(cells: list[Cell], book: _Book, executor: Executor) -> list[C
     return sorted(cells, key=lambda cell: -work[cell.id])
 
 
-def check_sweep_folder(folder: Path, name: str) -> None:
-    """Raises FolderError unless a sweep of this name may be written there: nothing is there, or a sweep of that name."""
+def check_sweep_folder(folder: Path, name: str, *, resume: bool = False) -> None:
+    """Raises FolderError unless a sweep of this name may be written there: a sweep of that name is there or, unless it is to be resumed,
+    nothing."""
     if is_sweep(folder):
         other = read_sweep(folder).name
         if other != name:
             raise FolderError(f"{folder} holds the sweep of another scenario, {other!r}: choose another --out")
+    elif resume:
+        raise FolderError(f"{folder} holds no sweep to go on with: leave out --resume, or name its folder with --out")
     elif folder.is_dir() and any(folder.iterdir()):
         what = "a run" if (folder / RUN_FILE).is_file() else "something that is not a sweep"
         raise FolderError(f"{folder} holds {what}: choose another --out for the sweep")

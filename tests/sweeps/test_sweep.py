@@ -98,6 +98,17 @@ def test_the_longest_cells_begin_first_where_some_have_to_wait(tiny, tmp_path, a
     assert [label_of[cell] for cell in reversed(here.ran)] == expected  # this executor takes them from the end
 
 
+def test_what_is_to_be_resumed_has_to_be_there(tiny, tmp_path):
+    sweep, here = crossed(tiny(), seeds=2), Here(most=1)
+    with pytest.raises(FolderError, match="no sweep to go on with: leave out --resume"):
+        run_sweep(sweep, tmp_path / "sweep", here, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, tmp_path / "sweep", here)
+    rest = Here()
+    run_sweep(sweep, tmp_path / "sweep", rest, resume=True)
+    assert len(rest.ran) == 1
+
+
 def test_an_interrupted_sweep_keeps_what_was_finished(tiny, tmp_path):
     sweep, interrupted, here = crossed(tiny(), seeds=2), Here(most=1), Here()
     with pytest.raises(KeyboardInterrupt):
