@@ -71,8 +71,10 @@ bench-peers: ## create .venv-peers with pfl and Flower's simulation for `make be
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
 
-validate: setup ## predict what others measured on real devices: docs/validation.md (half a minute)
+validate: setup ## predict what others measured on real devices, and what this machine takes: docs/validation.md (three minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/validate.py
+	@echo "This machine, calibrated, against training steps that it takes (two minutes; leave it alone meanwhile):"
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/this_machine.py
 
 memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py

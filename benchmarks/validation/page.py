@@ -20,6 +20,9 @@ FAMILIES: Final = {
     "energy": ("Energy",),
 }
 _MISSED: Final = 0.25
+_BEGIN: Final = "<!-- this machine: benchmarks/validation/this_machine.py writes what follows -->"
+_END: Final = "<!-- end of this machine -->"
+_SOURCES_HEAD: Final = "## Sources\n"
 _HEAD: Final = """# Predicted against measured
 
 What FedTiny's clock and meter say, beside what others measured. `make validate` writes this page and checks the thresholds below; the
@@ -40,8 +43,26 @@ def write(sections: Sequence[Section], docs: Path) -> None:
     parts = [_HEAD, _checks(sections), _summary(rows), _misses(rows)]
     parts += [f"## {section.title}\n\n{section.text}\n\n{_rows(section.rows)}" for section in sections]
     parts.append(_sources(rows))
-    (docs / "validation.md").write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    page = docs / "validation.md"
+    before = page.read_text(encoding="utf-8") if page.is_file() else ""
+    page.write_text(with_part("\n\n".join(part.strip() for part in parts) + "\n", _part_of(before)), encoding="utf-8")
     (docs / "figures" / "validation.png").write_bytes(figure(rows))
+
+
+def with_part(page: str, part: str) -> str:
+    """The page with this part between its marks, before the sources; this_machine.py writes it, and nothing else touches it."""
+    head, begin, rest = page.partition(_BEGIN)
+    if begin:
+        rest = rest.partition(_END)[2].lstrip("\n")
+    else:
+        head, sources, rest = page.rpartition(_SOURCES_HEAD)
+        rest = sources + rest
+    return f"{head.rstrip()}\n\n{_BEGIN}\n\n{part.strip()}\n\n{_END}\n\n{rest}" if part.strip() else page
+
+
+def _part_of(page: str) -> str:
+    """What stands between the marks."""
+    return page.partition(_BEGIN)[2].partition(_END)[0]
 
 
 def _checks(sections: Sequence[Section]) -> str:
@@ -106,7 +127,7 @@ def _number(value: float, unit: str) -> str:
 
 def _sources(rows: Sequence[Row]) -> str:
     used = sorted({row.source for row in rows})
-    lines = ["## Sources", ""]
+    lines = [_SOURCES_HEAD]
     for key in used:
         source = sources()[key]
         lines.append(f"- `{key}`: {source.citation.strip()} {source.url or ''}".rstrip())
