@@ -235,4 +235,6 @@ def _lines(counted: Sequence[tuple[Participant, int]]) -> Iterator[str]:
         one = alike[0][0]
         left_out = "" if one.fits else "; left out"
         number = sum(count for _, count in alike)
-        yield f"{number} x {one.traits.device.name} ({size_text(one.traits.device.memory)}): {one.reason}{left_out}"
+        budgets = sorted({other.traits.device.memory for other, _ in alike})
+        memory = " to ".join(size_text(budget) for budget in dict.fromkeys((budgets[0], budgets[-1])))
+        yield f"{number} x {one.traits.device.name} ({memory}): {one.reason}{left_out}"

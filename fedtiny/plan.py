@@ -69,7 +69,7 @@ def class_rows(document: dict[str, Any]) -> list[dict[str, str]]:
             "devices": f"{count(row['devices'])} x {row['profile']}",
             "network": row["network"],
             "trains": row["scheme"] if row["fits"] else "nothing",
-            "peak_memory": f"{size(row['peak_memory'])} of {size(row['memory_budget'])}{_paging_text(row)}",
+            "peak_memory": f"{size(row['peak_memory'])} of {_budgets(row)}{_paging_text(row)}",
             "step": seconds(row["step_seconds"]),
             "round's_steps": seconds(row["compute_seconds"]),
             "download": seconds(row["download_seconds"]),
@@ -136,7 +136,8 @@ def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any
         "reason": one.reason,
         "scheme": one.plan.scheme if one.fits else None,
         "trainable_parameters": one.plan.trainable_elements(fleet.blueprint.summary) if one.fits else None,
-        "memory_budget": int(one.traits.device.memory),
+        "memory_budget": int(min(item.one.traits.device.memory for item in alike)),
+        "largest_memory_budget": int(max(item.one.traits.device.memory for item in alike)),
         "peak_memory": one.ledger.total_bytes,
         "examples": {"least": min(item.examples for item in alike), "most": max(item.examples for item in alike)},
         "paged_bytes": paged_bytes(one.ledger.total_bytes, one.traits.device) if one.fits else 0,
@@ -146,6 +147,10 @@ def _class_row(fleet: TimedFleet, alike: Sequence[DeviceClass]) -> dict[str, Any
         "download_seconds": median.latency + median.seconds("downlink", shared),
         "upload_seconds": median.latency + median.seconds("uplink", payload),
     }
+
+
+def _budgets(row: dict[str, Any]) -> str:
+    return " to ".join(dict.fromkeys(size(row[key]) for key in ("memory_budget", "largest_memory_budget")))
 
 
 def _paging_text(row: dict[str, Any]) -> str:

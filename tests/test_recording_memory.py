@@ -13,6 +13,7 @@ from fedtiny.randomness import Streams
 from fedtiny.recorded_activities import RecordedActivities, recorded_activities
 from fedtiny.results.record import ACTIVITIES, RunResult
 from fedtiny.scenario.schema import Scenario
+from fedtiny.simulation.absences import nobody_away
 from fedtiny.simulation.critical_path import critical_path
 from fedtiny.simulation.stall_causes import stall_seconds
 from fedtiny.simulation.trace import DONE, DOWNLOAD, TRAIN, UPLOAD, Trace
@@ -46,7 +47,7 @@ def made(count: int) -> tuple[int, RecordedActivities]:
     trace, versions, end = rounds(count)
     times = np.array(list(versions.values()))
     tracemalloc.start()
-    activities = recorded_activities(FLEET, trace, versions, np.arange(DEVICES), end)
+    activities = recorded_activities(FLEET, trace, versions, np.arange(DEVICES), end, nobody_away)
     used = contributions(trace, times, carries_late=False)
     waste(trace, used, count)
     critical_path(trace, times)

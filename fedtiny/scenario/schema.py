@@ -231,8 +231,8 @@ def _check_shared_links(scenario: Scenario) -> None:
     groups = [item for item in scenario.fleet if isinstance(item, FleetGroup)] if isinstance(scenario.fleet, tuple) else []
     if stated or any(group.network_profile().access_point is not None for group in groups):
         raise ScenarioError(
-            "a transfer is shared fairly on one link: give the server a limit or devices an access_point, not both; where the server is the "
-            "narrower one, leave out access_point",
+            "a transfer is shared fairly on one link: give the server a limit or devices an access_point, not both; where the server is "
+            "the narrower one, leave out access_point",
             ("server",),
         )
 

@@ -114,7 +114,9 @@ def test_a_source_says_whose_work_it_is_which_and_where_to_look_it_up(key):
     assert not re.search(r"personal communication|from memory|unpublished|not opened", source.citation, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("url", [None, "", "flash", "http://example.org/a", "https://nowhere", "https://example.org/", "https://example.org/a b"])
+@pytest.mark.parametrize(
+    "url", [None, "", "flash", "http://example.org/a", "https://nowhere", "https://example.org/", "https://example.org/a b"]
+)
 def test_a_source_that_nobody_can_look_up_is_refused(url):
     good = {"citation": "A. Author: A title, 2020.", "url": "https://example.org/title"}
     Source.model_validate(good)
