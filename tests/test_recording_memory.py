@@ -1,14 +1,13 @@
 """What a run records takes memory by the row of its trace and little more: ten times the activities do not take ten times the rest."""
 
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import fedtiny
-from fedtiny.fleet.fleet import Members
+from fedtiny.fleet.fleet import FleetGroup, traits
 from fedtiny.randomness import Streams
 from fedtiny.recorded_activities import RecordedActivities, recorded_activities
 from fedtiny.results.record import ACTIVITIES, RunResult
@@ -20,8 +19,7 @@ from fedtiny.simulation.trace import DONE, DOWNLOAD, TRAIN, UPLOAD, Trace
 from fedtiny.simulation.used_work import contributions, waste
 
 DEVICES = 1_000
-GROUP = SimpleNamespace(first=0, device=SimpleNamespace(power=None), network=SimpleNamespace(energy_down=None, energy_up=None))
-FLEET = Members((GROUP,), Streams(0))  # type: ignore[arg-type]
+FLEET = traits([FleetGroup(count=DEVICES, device="raspberry_pi_4", network="wifi_campus")], None, None, Streams(0))
 BYTES_A_ROW = 40
 """A row of the table takes about 90; a wait and its place in the order take 29, of which there is one for every row of the trace."""
 
