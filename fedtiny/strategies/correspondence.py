@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedtiny.errors import SimulationError
@@ -36,8 +36,8 @@ class Letter:
     """Of the model that the node was sent."""
     failed: bool = False
     """Whether an error came in place of a reply."""
-    record: ArrayRecord | None = None
-    """That model, where there is one."""
+    start: Vector | None = None
+    """That model, where there is one, to look at."""
     reply: Message | None = None
 
 
@@ -117,6 +117,7 @@ class GridCorrespondence:
         self.nodes: Sequence[int] = members(grid)
         self._rates = rates_of(told.train_config)
         self._record = array_record(model.version())
+        self._start = values_of(self._record)
         self._config = for_messages(told.train_config)
         self._config.update(told.extras)
         self._content = RecordDict({ARRAYS: self._record, CONFIG: self._config})
@@ -148,7 +149,7 @@ class GridCorrespondence:
         put(self._config, LEARNING_RATE, self._rates(version + 1))
         put(self._content, ARRAYS, self._record)
         ids = self.grid.push_messages(instructions(self._content, nodes, "train", group_id=str(version + 1)))
-        self._sent |= {message_id: Letter(node, version, record=self._record) for message_id, node in zip(ids, nodes, strict=True)}
+        self._sent |= {message_id: Letter(node, version, start=self._start) for message_id, node in zip(ids, nodes, strict=True)}
 
     def first(self, timeout: float | None) -> Letter | None:
         """See `Correspondence.first`. What failed is logged."""
@@ -160,7 +161,7 @@ class GridCorrespondence:
         sent = self._sent.pop(reply.metadata.reply_to_message_id)
         if reply.has_error():
             _log.warning("node %d failed on version %d: %s", sent.node, sent.version, reply.error.reason)
-        return Letter(sent.node, sent.version, reply.has_error(), sent.record, reply)
+        return Letter(sent.node, sent.version, reply.has_error(), sent.start, reply)
 
     def use(self, letter: Letter, staleness: int) -> None:
         """See `Correspondence.use`: it is read when the version is made, so that as much as possible is trained together."""
@@ -172,11 +173,12 @@ class GridCorrespondence:
             self.model.add(self._contribution(letter, staleness))
         if self._used:
             self._record = array_record(self.model.version())
+            self._start = values_of(self._record)
         self._used.clear()
         self.evaluate(version, self._record, 0.0)
 
     def _contribution(self, letter: Letter, staleness: int) -> Contribution:
-        reply, start = read_reply(cast(Message, letter.reply)), values_of(cast(ArrayRecord, letter.record))
+        reply, start = read_reply(cast(Message, letter.reply)), cast(Vector, letter.start)
         client, values, own = cast(int, reply.metrics[PARTITION_ID]), reply.arrays, cast(Elements, EVERYTHING)
         if values is None:
             raise SimulationError(f"client {client} sent no values")
