@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from fedtiny.blueprint import Blueprint
+from fedtiny.recording import anybody_leaves, away_of
 from fedtiny.results.record import CRITICAL_PATH
 from fedtiny.round_bottleneck import round_causes
 from fedtiny.simulation.absences import AwayUntil
 from fedtiny.simulation.critical_path import CAUSES, SERVER, Path, critical_path
-from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.stall_causes import Stalls, stall_seconds
 from fedtiny.simulation.trace import Trace
 from fedtiny.simulation.used_work import Contributions, Floats, Waste, contributions, waste
@@ -41,12 +41,12 @@ class Attribution:
 def attribution(plans: Blueprint, trace: Trace, times: Sequence[float], stalled: Callable[[], Stalls]) -> Attribution:
     """Where the time of a run went whose versions were made at these times (s), from 0; `stalled` gives when processors stalled."""
     strategy, made, versions = plans.scenario.strategy, np.asarray(times, dtype=np.float64), len(times) - 1
-    away = RollCall(plans.scenario.fleet, plans.streams, ())
-    path = critical_path(trace, made, away.away)
-    causes = round_causes(trace, times, plans.fleet.__getitem__, away.away)
+    away = away_of(plans, trace)
+    path = critical_path(trace, made, away)
+    causes = round_causes(trace, times, plans.fleet.__getitem__, away)
     used = contributions(trace, made, carries_late=isinstance(strategy, DGA) and strategy.late == "carry")
     wasted = waste(trace, used, versions)
-    stalls = _seconds(trace, used, made, stalled(), strategy.timeout, _awaited(causes, made, away.away))
+    stalls = _seconds(trace, used, made, stalled(), strategy.timeout, _awaited(causes, made, away))
     staleness, replies = np.unique(used.staleness, return_counts=True)
     document: dict[str, Any] = {
         "critical_path": dict(path.seconds()),
@@ -55,7 +55,7 @@ def attribution(plans: Blueprint, trace: Trace, times: Sequence[float], stalled:
         "compute": {"all": wasted.all_compute, "wasted": dict(wasted.compute)},
         "bytes": {"all": wasted.all_bytes, "wasted": dict(wasted.bytes)},
     }
-    if not away.changes:
+    if not anybody_leaves(plans, trace):
         del stalls["offline"]
     mean = float(used.staleness.mean()) if len(used.staleness) else None
     summary = {**_shares(path, wasted), "mean_staleness": mean, **{f"{cause}_stall": total for cause, total in stalls.items()}}

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from fedtiny.battery_drain import drains
 from fedtiny.costs.autograd_memory import autograd_memory
 from fedtiny.costs.mcu_memory import mcu_memory
 from fedtiny.costs.memory import tinytl_memory
@@ -101,6 +102,7 @@ def blueprint(scenario: Scenario, *, allow_code: bool = False, without_lite_resi
     # reads the traces that it names, so that it is known now what is wrong with one
     RollCall(scenario.fleet, streams, ())
     fleet = devices_of(scenario.fleet, scenario.device, scenario.network, streams)
+    drains(scenario, fleet)
     return Blueprint(scenario, streams, facts, network, summary, tuple(_candidates(scenario, updates, summary)), fleet, given_up)
 
 

@@ -22,6 +22,7 @@ import torch
 from flwr.app import UserConfig
 
 from fedtiny.attribution import attribution
+from fedtiny.battery_drain import drains
 from fedtiny.design.pretraining import save_values
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.deferred_clients import Training
@@ -148,6 +149,8 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         clients.catch_up()
     history.end = grid.now
     history.trace.cut(grid.now)
+    if grid.roll is not None:
+        history.trace.batteries = grid.roll.accounts(grid.now)
     _evaluate_last(history, training.quality or partial(quality_of, world))
     return history
 
@@ -167,7 +170,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
     environment = simpy.Environment()
     place_server(environment, scenario.server)
     participants = world.participants
-    roll = RollCall(scenario.fleet, streams, participants.numbers)
+    roll = RollCall(scenario.fleet, streams, participants.numbers, drains(scenario, world.blueprint.fleet))
 
     def node(number: int) -> Node:
         context = node_context(FIRST_NODE_ID + number, number, len(participants), run_config)

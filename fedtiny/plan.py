@@ -16,11 +16,10 @@ import numpy as np
 from fedtiny.alike_devices import DeviceClass
 from fedtiny.costs.paging import paged_bytes, paging_energy
 from fedtiny.device_classes import TimedFleet
-from fedtiny.recording import LISTED_WHOLE
+from fedtiny.recording import LISTED_WHOLE, anybody_leaves, away_of
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
-from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import DOWNLOAD, PAGING, UPLOAD, WORK, Columns
 from fedtiny.strategies.asked import asked_at_once
 from fedtiny.timing_run import Progress, TimedRun, run_timing
@@ -189,18 +188,17 @@ def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
 def _away(run: TimedRun, columns: Columns, until: float) -> np.ndarray:
     """Seconds in which the listed devices of each class were not there, up to `until` (s)."""
     plans = run.fleet.blueprint
-    roll = RollCall(plans.scenario.fleet, plans.streams, ())
-    if not roll.changes:
+    if not anybody_leaves(plans, run.trace):
         return np.zeros(len(run.fleet.classes))
     everybody = run.fleet.population is None and len(plans.fleet) <= LISTED_WHOLE
     devices = np.arange(len(plans.fleet)) if everybody else np.unique(columns.device).astype(np.int64)
-    absences = roll.away(devices, until)
+    absences = away_of(plans, run.trace)(devices, until)
     return np.bincount(run.fleet.places_of(absences.device), weights=absences.end - absences.start, minlength=len(run.fleet.classes))
 
 
 def _bottleneck(run: TimedRun, times: Sequence[float]) -> dict[str, Any] | None:
     plans = run.fleet.blueprint
-    rounds = round_causes(run.trace, times, run.fleet.traits, RollCall(plans.scenario.fleet, plans.streams, ()).away)
+    rounds = round_causes(run.trace, times, run.fleet.traits, away_of(plans, run.trace))
     if not rounds:
         return None
     mean: dict[Cause, float] = {cause: sum(seconds.get(cause, 0.0) for _, seconds in rounds) / len(rounds) for cause in CAUSES}

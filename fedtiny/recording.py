@@ -22,7 +22,7 @@ from fedtiny.recorded_activities import RecordedActivities, energies, recorded_a
 from fedtiny.results.activities import ROWS_AT_ONCE, Activities, whole
 from fedtiny.results.metrics import cumulative_energy, floats, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, LABELS, ROUNDS
-from fedtiny.simulation.absences import AwayUntil
+from fedtiny.simulation.absences import AwayUntil, emptied, united
 from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import DONE, IDLE, KINDS, OUTCOMES, STALL, TRAIN, Trace
 from fedtiny.training.evaluation import Quality
@@ -55,12 +55,21 @@ class Version:
 def activities_of(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> RecordedActivities:
     """All activities in the order of their start, waiting included; `versions` maps rounds to the time of their version (s)."""
     listed = np.array(_listed(world, trace.asked.arrays()[0], included=True), dtype=np.int64)
-    return recorded_activities(world.blueprint.fleet, trace, versions, listed, end, away_of(world.blueprint))
+    return recorded_activities(world.blueprint.fleet, trace, versions, listed, end, away_of(world.blueprint, trace))
 
 
-def away_of(plans: Blueprint) -> AwayUntil:
-    """When the devices of a scenario are not there."""
-    return RollCall(plans.scenario.fleet, plans.streams, ()).away
+def away_of(plans: Blueprint, trace: Trace) -> AwayUntil:
+    """When the devices of a scenario were not there in a run: by their availability, or because their batteries were empty."""
+    timetable = RollCall(plans.scenario.fleet, plans.streams, ())
+    if not trace.batteries:
+        return timetable.away
+    empty = emptied(trace.batteries)
+    return lambda devices, end: united(timetable.away(devices, end), empty, devices, end)
+
+
+def anybody_leaves(plans: Blueprint, trace: Trace) -> bool:
+    """Whether a device of a scenario is ever away, by its availability or because it lives on a battery."""
+    return bool(trace.batteries) or RollCall(plans.scenario.fleet, plans.streams, ()).changes
 
 
 def activities_table(world: World, trace: Trace, versions: Mapping[int, float], end: float) -> pa.Table:

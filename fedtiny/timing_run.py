@@ -13,6 +13,7 @@ from functools import cache
 from math import inf
 from typing import Final
 
+from fedtiny.battery_drain import drains
 from fedtiny.device_classes import TimedFleet, timed_fleet
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.foresight import Course
@@ -74,6 +75,7 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
     forms = Forms(fleet.elements, scenario.training.precision)
     run = TimedRun(fleet, Trace())
     lifetime = scenario.strategy.message_lifetime
+    roll = RollCall(scenario.fleet, streams, fleet.numbers, drains(scenario, fleet.blueprint.fleet))
     exchange = Exchange(
         fleet.traits,
         _Clients(fleet, forms, timing.foresee).effort,
@@ -82,7 +84,7 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         lifetime=inf if lifetime is None else lifetime,
         horizon=inf if stop.virtual_time is None else stop.virtual_time,
         most_staleness=oldest_reply_of(scenario.strategy),
-        roll=RollCall(scenario.fleet, streams, fleet.numbers),
+        roll=roll,
     )
     place_server(exchange.environment, scenario.server)
     terms = Terms(
@@ -100,6 +102,7 @@ def run_timing(scenario: Scenario, *, allow_code: bool = False, progress: Progre
         timing.run(scenario.strategy, exchange, terms)
     run.end = exchange.now
     run.trace.cut(run.end)
+    run.trace.batteries = roll.accounts(run.end)
     return run
 
 

@@ -8,6 +8,7 @@
 | compute rate | multiply-accumulate per second | MacsPerSecond | `60 MMAC/s`, `8 GMAC/s` |
 | power | watt | Watts | `2.5 W`, `39 mW` |
 | energy | joule | Joules | `1 J`, `3 mJ` |
+| what a battery holds | joule | StoredJoules | `15 Wh`, `4000 mAh x 3.85 V` |
 | energy per byte | joule per byte | JoulesPerByte | `92 nJ/B`, `11.5 nJ/bit` |
 
 The space between number and unit is optional. A bare number is refused where a unit is needed, because nobody can
@@ -38,6 +39,9 @@ ENERGY: Final = {f"{prefix}J": factor for prefix, factor in {**_SMALL, "k": 1e3,
 ENERGY_PER_BYTE: Final = {f"{prefix}J/B": factor for prefix, factor in _SMALL.items()} | {
     f"{prefix}J/bit": factor * 8 for prefix, factor in _SMALL.items()
 }
+
+CHARGE: Final = {"mAh": 3.6, "Ah": 3600.0}
+VOLTAGE: Final = {"V": 1.0, "mV": 1e-3}
 
 UNLIMITED: Final = math.inf
 
@@ -82,6 +86,18 @@ def _checked(
     return read
 
 
+def _stored(value: object) -> float:
+    """Joules of a battery, as energy or as charge times voltage."""
+    charge, times, voltage = value.partition(" x ") if isinstance(value, str) else ("", "", "")
+    if not times:
+        return _positive_energy(value)
+    joules = parse_quantity(charge, CHARGE, "4000 mAh") * parse_quantity(voltage, VOLTAGE, "3.85 V")
+    return _positive_energy(f"{joules!r} J")
+
+
+_positive_energy: Final = _checked(ENERGY, "15 Wh", zero=False)
+
+
 def _writer(unit: str) -> Callable[[float], str]:
     def write(number: float) -> str:
         return "unlimited" if number == UNLIMITED else f"{number!r} {unit}"
@@ -112,3 +128,4 @@ Joules = Annotated[float, BeforeValidator(_checked(ENERGY, "1 J", zero=True)), P
 JoulesPerByte = Annotated[
     float, BeforeValidator(_checked(ENERGY_PER_BYTE, "92 nJ/B", zero=True)), PlainSerializer(_writer("J/B")), _schema("92 nJ/B")
 ]
+StoredJoules = Annotated[float, BeforeValidator(_stored), PlainSerializer(_writer("J")), _schema("4000 mAh x 3.85 V")]

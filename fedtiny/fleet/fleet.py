@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from fedtiny.fleet.availability import ALWAYS, AnyAvailability
+from fedtiny.fleet.battery import Battery
 from fedtiny.fleet.catalog import known_device, known_network, load_device, load_network
 from fedtiny.fleet.device import CustomDevice, DeviceOverride, DeviceProfile
 from fedtiny.fleet.network import CustomNetwork, NetworkOverride, NetworkProfile
@@ -40,6 +41,9 @@ class FleetGroup(Part):
     """Probability that a device does nothing in a round it is asked in and sends no reply; at least 0, less than 1."""
     availability: AnyAvailability = ALWAYS
     """When its devices are there, and what becomes of what they do when they leave."""
+
+    battery: Battery | None = None
+    """What each of its devices lives on; left out: they have all the energy they need. Needs a device whose power is known."""
 
     @property
     def name(self) -> str:

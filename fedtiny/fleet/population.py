@@ -12,7 +12,7 @@ those of the profile. A member of a population is to it what a group is to a fle
 """
 
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self, final
+from typing import Annotated, Any, Final, Literal, Self, final
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
@@ -80,6 +80,13 @@ class Population(Part):
     availability: AnyAvailability = ALWAYS
     """When its devices are there, and what becomes of what they do when they leave."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_batteries(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "battery" in value:
+            raise ValueError("devices of a population have no batteries yet: leave out battery, or state the devices as groups, with count")
+        return value
+
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if (self.mix is None) == (self.members is None):
@@ -87,6 +94,11 @@ class Population(Part):
         if self.members is not None and self.network is not None:
             raise ValueError("network takes the place of a mix's networks, and these are members of your own: give each its network")
         return self
+
+    @property
+    def battery(self) -> None:
+        """What its devices live on: they have all the energy they need."""
+        return None
 
     @cached_property
     def classes(self) -> tuple[PopulationMember, ...]:

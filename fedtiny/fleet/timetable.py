@@ -5,6 +5,7 @@ begins and no longer at that at which it ends. A timetable gives the first span 
 one, so that nothing is kept for those nobody asks about. `Spans` is the place in its timetable of each of some devices at a moment.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -144,6 +145,13 @@ class Spans:
         self._timetable, self._devices = timetable, devices
         self.online, self._numbers, self.until = timetable.first(devices)
         self.since = np.zeros(len(devices))
+
+    def copied(self) -> "Spans":
+        """The same place, for somebody who goes ahead alone."""
+        other = copy.copy(self)
+        other._numbers, other.online = self._numbers.copy(), self.online.copy()
+        other.since, other.until = self.since.copy(), self.until.copy()
+        return other
 
     def move(self, places: Integers, now: float) -> None:
         """Moves those at these places on to a moment (s)."""

@@ -1,11 +1,14 @@
 """Absences: when devices were not there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fedtiny.simulation.battery_account import Account
+from fedtiny.simulation.intervals import Interval, merged
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -40,6 +43,27 @@ NOBODY_AWAY: Final = Absences(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 AwayUntil = Callable[[Integers, float], Absences]
 """Gives the absences of these devices (ascending) from 0 to an end (s)."""
+
+
+def emptied(accounts: Mapping[int, Account]) -> Absences:
+    """When devices were away because their batteries were empty, by their numbers."""
+    spans = [(number, *span) for number in sorted(accounts) for span in accounts[number].away]
+    rows = np.array(spans, dtype=np.float64).reshape(-1, 3)
+    return Absences(rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2])
+
+
+def united(one: Absences, other: Absences, devices: Integers, end: float) -> Absences:
+    """When these devices (ascending) were away for one reason or another, from 0 to an end (s)."""
+    rows = np.isin(other.device, devices) & (other.start < end)
+    if not rows.any():
+        return one
+    found: dict[int, list[Interval]] = {}
+    for part in (one, Absences(other.device[rows], other.start[rows], np.minimum(other.end[rows], end))):
+        for device, span in zip(part.device.tolist(), part.spans(), strict=True):
+            found.setdefault(device, []).append(span)
+    spans = [(device, *span) for device in sorted(found) for span in merged(found[device])]
+    table = np.array(spans, dtype=np.float64).reshape(-1, 3)
+    return Absences(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
 
 
 def nobody_away(devices: Integers, end: float) -> Absences:

@@ -10,6 +10,7 @@ from fedtiny.fleet.sharing import FREE_SERVER, ServerLink
 from fedtiny.simulation.agenda import Agenda
 from fedtiny.simulation.carrier import Carrier, OwnCarrier
 from fedtiny.simulation.lora_carrier import LoRaCarrier, LoRaChannel
+from fedtiny.simulation.presence import Presence
 from fedtiny.simulation.radio import Radio, RadioCarrier
 from fedtiny.simulation.shared_carrier import SharedCarrier
 from fedtiny.simulation.shared_link import SharedLink, shared_link
@@ -23,11 +24,11 @@ class Connection:
 
     __slots__ = ("_agenda", "_channel", "_radio", "_traits")
 
-    def __init__(self, agenda: Agenda, traits: Traits, trace: Trace) -> None:
+    def __init__(self, agenda: Agenda, traits: Traits, trace: Trace, presence: Presence | None) -> None:
         self._agenda, self._traits = agenda, traits
         network = traits.network
         states, lora = network.radio_states, network.lora
-        self._radio = None if states is None else Radio(agenda, states, traits.number, trace)
+        self._radio = None if states is None else Radio(agenda, states, traits.number, trace, presence)
         self._channel = None if lora is None else LoRaChannel(agenda, lora)
 
     @property
@@ -50,11 +51,11 @@ class Connection:
         return own if own is None or self._radio is None else RadioCarrier(self._radio, own)
 
 
-def connection_of(agenda: Agenda, traits: Traits, trace: Trace) -> Connection | None:
+def connection_of(agenda: Agenda, traits: Traits, trace: Trace, presence: Presence | None = None) -> Connection | None:
     """The connection of a device; None for a plain one."""
     one = traits.network
     plain = one.radio_states is None and one.lora is None and one.time_of_day is None and one.access_point is None
-    return None if plain and _KEPT_AS not in vars(agenda.environment) else Connection(agenda, traits, trace)
+    return None if plain and _KEPT_AS not in vars(agenda.environment) else Connection(agenda, traits, trace, presence)
 
 
 def place_server(environment: simpy.Environment, server: ServerLink) -> None:

@@ -63,7 +63,7 @@ class SimulatedDevice:
         self.traits, self.trace, self.presence = traits, trace, presence
         agenda, leaves = agenda_of(environment), presence is not None
         self.agenda = agenda
-        connection = self.connection = connection_of(agenda, traits, trace)
+        connection = self.connection = connection_of(agenda, traits, trace, presence)
         down, up = (None, None) if connection is None else (connection.carrier("downlink"), connection.carrier("uplink"))
         self.downlink = Link(agenda, traits, traits.network.downlink, streams, "downlink", interruptible=leaves, carrier=down)
         self.uplink = Link(agenda, traits, traits.network.uplink, streams, "uplink", interruptible=leaves, carrier=up)

@@ -5,10 +5,12 @@
 | a message that the device has not begun to download | waits | waits |
 | a download, also one that has left its link and not arrived | goes on, or begins again (`resume_transfers`) | fails |
 | a message that waits for the processor | waits | fails |
+| a message that the processor turns to when the battery is low | waits | fails |
 | work | goes on | fails |
 | a reply that waits for its link, or is on it | goes on, or begins again | fails |
 | a reply that has left its link | arrives | arrives |
 
+A device whose battery is empty and is never charged again has left for ever: all of that fails, also what it has not begun to download.
 Each part of an activity is a row of the trace: what was done until the device left (outcome interrupted, repeated or aborted), and what is
 done when it is back. Of what fails the server is told so in place of a reply, as soon as it notices. Transfers stop at whole bytes.
 """
@@ -20,6 +22,7 @@ import simpy
 
 from fedtiny.fleet.fleet import Traits
 from fedtiny.simulation.agenda import Agenda, Appointment, Stage
+from fedtiny.simulation.battery import Battery
 from fedtiny.simulation.link import Link, Turns
 from fedtiny.simulation.presence import Presence
 from fedtiny.simulation.trace import ABORTED, DOWNLOAD, INTERRUPTED, REPEATED, Trace
@@ -70,12 +73,15 @@ class Passage(Protocol):
 class Transferring:
     """A transfer, whose turn it is, over a link of a device that can leave."""
 
-    __slots__ = ("_done", "_passage", "_payload", "_presence", "_size")
+    __slots__ = ("_began", "_done", "_passage", "_payload", "_planned", "_presence", "_size", "_watts")
 
     def __init__(self, passage: Passage, presence: Presence, done: Stage) -> None:
         self._passage, self._presence, self._done = passage, presence, done
         self._size, self._payload = passage.size, passage.payload
         """What is left of both (bytes)."""
+        self._began = self._watts = 0.0
+        self._planned = 0
+        """Of what the battery gives for it: since when (s), with how much (W), and for how many bytes."""
 
     def begin(self) -> None:
         """The link begins with what is left, or the device is not there."""
@@ -87,10 +93,8 @@ class Transferring:
             passage.row = device.trace.begin(device.traits.number, passage.work.round, passage.kind, *span, self._size, self._payload)
             if not passage.link.foresees:
                 device.trace.watch(passage.row, passage.link.sent)
-            if not passage.link.foresees:
-                device.trace.watch(passage.row, passage.link.sent)
             presence.begin(self, end)
-        elif presence.on_leave.fails and passage.kind != DOWNLOAD:
+        elif presence.is_gone or (presence.on_leave.fails and passage.kind != DOWNLOAD):
             self._fail()
         else:
             presence.after_return(self, _BEGIN_TRANSFER)
@@ -99,20 +103,36 @@ class Transferring:
         """The link has finished with it."""
         self._presence.end(self)
 
+    def power(self, battery: Battery, end: float) -> tuple[float, bool]:
+        """See `presence.Activity`; where nobody foresees how it goes, it is paid for when it has ended."""
+        passage, now = self._passage, self._passage.device.agenda.environment.now
+        joules = battery.drain.per_byte[passage.kind] * self._size
+        self._planned = self._size
+        self._began, self._watts = now, joules / (end - now) if passage.link.foresees and end > now else 0.0
+        return self._watts, False
+
+    def owes(self, battery: Battery) -> float:
+        """See `battery.Load`; what was sent is whole bytes."""
+        passage, now = self._passage, self._passage.device.agenda.environment.now
+        sent = passage.device.trace.activity(passage.row).bytes
+        if self._watts and sent == self._planned:
+            return 0.0
+        return battery.drain.per_byte[passage.kind] * sent - self._watts * (now - self._began)
+
     def stop(self) -> None:
         """See `presence.Activity`; a transfer that ends at this moment has ended."""
-        passage, on_leave = self._passage, self._presence.on_leave
+        passage, resumes, fails = self._passage, self._presence.on_leave.resumes_transfers, self._presence.gives_up
         left = passage.link.interrupt(cast(simpy.Event, passage))
         if not left:
             passage.device.agenda.now(passage, self._done)
             return
         trace, now = passage.device.trace, passage.device.agenda.environment.now
-        outcome = ABORTED if on_leave.fails else INTERRUPTED if on_leave.resumes_transfers else REPEATED
+        outcome = ABORTED if fails else INTERRUPTED if resumes else REPEATED
         trace.interrupt(passage.row, now, self._size - left, outcome)
-        if on_leave.fails:
+        if fails:
             self._fail()
             return
-        if on_leave.resumes_transfers:
+        if resumes:
             self._size, self._payload = left, self._payload - trace.activity(passage.row).payload_bytes
         self._presence.after_return(self, _BEGIN_TRANSFER)
 
@@ -148,7 +168,7 @@ class Working:
             passage.row = device.trace.begin(device.traits.number, passage.work.round, self._kind, now, self._end, self._amount)
             self._ending = device.agenda.appoint(taken, self, _END_WORK)
             presence.begin(self, self._end)
-        elif presence.on_leave.fails:
+        elif presence.gives_up:
             self._fail()
         else:
             presence.after_return(self, _BEGIN_WORK)
@@ -158,9 +178,17 @@ class Working:
         self._presence.end(self)
         self._done[0](self._passage)
 
+    def power(self, battery: Battery, end: float) -> tuple[float, bool]:
+        """See `presence.Activity`."""
+        return battery.drain.working[self._kind], True
+
+    def owes(self, battery: Battery) -> float:
+        """See `battery.Load`."""
+        return 0.0
+
     def stop(self) -> None:
         """See `presence.Activity`; work that ends at this moment has ended."""
-        device, fails = self._passage.device, self._presence.on_leave.fails
+        device, fails = self._passage.device, self._presence.gives_up
         now = device.agenda.environment.now
         if now >= self._end:
             return

@@ -108,7 +108,7 @@ class Journey(simpy.Event):
             self._end()
 
     def _comes_to_nobody(self, presence: Presence) -> None:
-        if presence.on_leave.fails:
+        if presence.gives_up:
             self.device.trace.conclude(self.row, ABORTED)
             self.link.passed(self.ticket)
             self.give_up()
@@ -126,7 +126,7 @@ class Journey(simpy.Event):
     def compute(self) -> None:
         """The processor turns to the message."""
         device, work, presence = self.device, self.work, self.device.presence
-        if presence is not None and not presence.here:
+        if presence is not None and not (presence.here and presence.accepts):
             self._nobody_computes(presence)
             return
         execution = work.begin()
@@ -143,10 +143,12 @@ class Journey(simpy.Event):
             self.work_on()
 
     def _nobody_computes(self, presence: Presence) -> None:
-        if presence.on_leave.fails:
+        if presence.gives_up or presence.refuses_for_ever:
             self.device.processor.give_back()
             self.device.trace.conclude(self.row, ABORTED)
             self.give_up()
+        elif presence.here:
+            presence.after_charging(self, _COMPUTE)
         else:
             presence.after_return(self, _COMPUTE)
 

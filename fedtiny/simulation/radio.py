@@ -8,7 +8,9 @@ from typing import Final, Protocol, cast
 
 from fedtiny.fleet.radio_states import RadioStates
 from fedtiny.simulation.agenda import Agenda, Appointment, Stage
+from fedtiny.simulation.battery import Battery
 from fedtiny.simulation.carrier import Carrier
+from fedtiny.simulation.presence import Presence
 from fedtiny.simulation.trace import CANCELLED, DONE, PROMOTION, Trace
 from fedtiny.simulation.work import Work
 
@@ -22,10 +24,10 @@ class Passenger(Protocol):
 class Radio:
     """What both directions know: whether the radio is awake."""
 
-    __slots__ = ("_awake_until", "_ready", "_transfers", "agenda", "device", "states", "trace")
+    __slots__ = ("_awake_until", "_ready", "_transfers", "agenda", "device", "presence", "states", "trace")
 
-    def __init__(self, agenda: Agenda, states: RadioStates, device: int, trace: Trace) -> None:
-        self.agenda, self.states, self.device, self.trace = agenda, states, device, trace
+    def __init__(self, agenda: Agenda, states: RadioStates, device: int, trace: Trace, presence: Presence | None = None) -> None:
+        self.agenda, self.states, self.device, self.trace, self.presence = agenda, states, device, trace, presence
         self._transfers = 0
         self._awake_until = self._ready = float("-inf")
 
@@ -46,6 +48,20 @@ class Radio:
         """A transfer has ended."""
         self._transfers -= 1
         self._awake_until = self.agenda.environment.now + self.states.inactivity
+
+    def owes(self, battery: Battery) -> float:
+        """See `battery.Load`; what it draws does not change while it wakes."""
+        return 0.0
+
+    def wakes(self, *, now: bool) -> None:
+        """It begins to wake now, which draws power, or no longer wakes."""
+        presence = self.presence
+        if presence is None or presence.battery is None:
+            return
+        if now:
+            presence.load(self, presence.battery.drain.promotion)
+        else:
+            presence.take_off(self)
 
     def give_up(self) -> None:
         """A transfer has ended before the radio was awake."""
@@ -78,6 +94,7 @@ class RadioCarrier:
         now = radio.agenda.environment.now
         if wakes:
             self._promotion = radio.trace.begin(radio.device, self._passenger.work.round, PROMOTION, now, now + wait)
+            radio.wakes(now=True)
         self._begins = radio.agenda.appoint(wait, self, _AWAKE)
         return float("inf")
 
@@ -109,6 +126,7 @@ class RadioCarrier:
 
     def _end_promotion(self, outcome: int) -> None:
         if self._promotion is not None:
+            self._radio.wakes(now=False)
             if outcome == DONE:
                 self._radio.trace.finish(self._promotion, outcome)
             else:

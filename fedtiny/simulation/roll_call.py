@@ -7,7 +7,7 @@ a SuperNode that was killed: 47.7 s). So a device is on the roll while it is onl
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol, overload
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.availability import AnyAvailability, Leaving
+from fedtiny.fleet.battery import Battery
 from fedtiny.fleet.timetable import Spans, Timetable
 from fedtiny.randomness import Streams
 from fedtiny.simulation.absences import Absences
 from fedtiny.simulation.agenda import Agenda
+from fedtiny.simulation.batteries import Batteries, Powered, seen
+from fedtiny.simulation.battery_account import NO_DRAINS, Account, Drain
 from fedtiny.simulation.presence import OnLeave, Place, Presence
 from fedtiny.simulation.trace import Trace
 
@@ -42,6 +45,10 @@ class Group(Protocol):
     def availability(self) -> AnyAvailability:
         """When they do."""
 
+    @property
+    def battery(self) -> Battery | None:
+        """What they live on; None for those that need not care."""
+
 
 @dataclass(frozen=True)
 class _Part:
@@ -61,40 +68,47 @@ class _Part:
 class RollCall:
     """The devices that take part (`enrolled`, ascending) and when they are there; moments only move on.
 
-    `absent` holds those that are away for another reason than their availability.
+    `drains` say what the devices of groups with batteries draw, by the place of the group; without them nobody has a battery. A device is
+    not on the roll either while its battery is empty or so low that it refuses work, which is noticed as late as that it has left.
     """
 
-    def __init__(self, fleet: Sequence[Group] | Group, streams: Streams, enrolled: Sequence[int]) -> None:
+    def __init__(
+        self, fleet: Sequence[Group] | Group, streams: Streams, enrolled: Sequence[int], drains: Mapping[int, Drain] = NO_DRAINS
+    ) -> None:
         groups = fleet if isinstance(fleet, Sequence) else [fleet]
         self.enrolled = enrolled
-        self.absent: set[int] = set()
         self._parts = list(_parts(groups, streams))
         self._devices = sum(group.count for group in groups)
+        self._batteries = Batteries(_powered(groups, drains), streams, self._spans)
         self._known: tuple[float, Sequence[int]] | None = None
 
     @property
     def changes(self) -> bool:
         """Whether anybody may ever be missing."""
-        return bool(self._parts or self.absent)
+        return bool(self._parts or self._batteries)
 
     def presence(self, number: int, agenda: Agenda) -> Presence | None:
         """The presence of a device; None for one that never leaves."""
-        part = self._part(number)
-        return None if part is None else Presence(agenda, Place(part.spans, number - part.first), part.on_leave)
+        part, battery = self._part(number), self._batteries.of(number)
+        if part is None:
+            return None if battery is None else Presence(agenda, None, battery=battery)
+        return Presence(agenda, Place(part.spans, number - part.first), part.on_leave, battery)
 
     def present(self, now: float) -> Sequence[int]:
         """The running numbers of those on the roll at a moment (s), ascending."""
         if not self.changes:
             return self.enrolled
-        if self._known is None or self._known[0] != now or self.absent:
+        if self._known is None or self._known[0] != now or self._batteries:
             self._known = (now, self._numbers(now))
         return self._known[1]
 
     def is_present(self, number: int, now: float) -> bool:
         """Whether a device is on the roll at a moment (s)."""
         part = self._part(number)
-        if part is None or number in self.absent:
-            return number not in self.absent
+        if not seen(self._batteries.of(number), now, _lag(part)):
+            return False
+        if part is None:
+            return True
         place = np.array([number - part.first])
         part.spans.move(place, now)
         return bool(_listed(part, place, now)[0])
@@ -102,7 +116,14 @@ class RollCall:
     def next_arrival(self, now: float) -> float:
         """When the next of those that are not there comes (s); infinity where nobody will."""
         found = math.inf
+        for number, battery in self._batteries.among(self._wanted):
+            part = self._part(number)
+            online, until = (True, now) if part is None else Place(part.spans, number - part.first).at(now)
+            arrival = max(now if online else until, battery.comes(now, accepting=True))
+            found = arrival if now < arrival < found else found
         for part in self._parts:
+            if self._batteries.of(part.first) is not None:
+                continue
             own = self._wanted[slice(*np.searchsorted(self._wanted, [part.first, part.first + part.count]))] - part.first
             part.spans.move(own, now)
             away = own[~part.spans.online[own]]
@@ -124,8 +145,12 @@ class RollCall:
             trace.gathered.append((began, now()))
         return found
 
+    def accounts(self, end: float) -> dict[int, Account]:
+        """What became of the batteries of those that take part until the end of a run (s), the present; by number."""
+        return self._batteries.accounts(self._wanted, end)
+
     def away(self, devices: Integers, end: float) -> Absences:
-        """When these devices (ascending) are not online, from 0 to `end` (s)."""
+        """When these devices (ascending) are not online by their availability, from 0 to `end` (s)."""
         owners, since, until = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)]
         for part in self._parts:
             own = devices[(devices >= part.first) & (devices < part.first + part.count)]
@@ -143,6 +168,11 @@ class RollCall:
     def _wanted(self) -> Integers:
         return np.fromiter(self.enrolled, np.int64, len(self.enrolled))
 
+    def _spans(self, number: int) -> Spans | None:
+        """A device's own, for its battery."""
+        part = self._part(number)
+        return None if part is None else Spans(part.timetable, np.array([number - part.first]))
+
     def _part(self, number: int) -> _Part | None:
         place = bisect_right(self._parts, number, key=lambda part: part.first) - 1
         if place < 0 or number >= self._parts[place].first + self._parts[place].count:
@@ -155,7 +185,8 @@ class RollCall:
             places = np.arange(part.count)
             part.spans.move(places, now)
             there[part.first : part.first + part.count] = _listed(part, places, now)
-        there[sorted(self.absent)] = False
+        powered = self._batteries.among(self._wanted)
+        there[[number for number, battery in powered if not seen(battery, now, _lag(self._part(number)))]] = False
         return Numbers(self._wanted[there[self._wanted]])
 
 
@@ -190,6 +221,21 @@ def _parts(groups: Sequence[Group], streams: Streams) -> Iterator[_Part]:
             timetable = _timetable(group, group.availability, streams, position)
             yield _Part(first, group.count, timetable, _on_leave(group.availability))
         first += group.count
+
+
+def _powered(groups: Sequence[Group], drains: Mapping[int, Drain]) -> list[Powered]:
+    firsts = np.cumsum([0, *(group.count for group in groups)]).tolist()
+    placed = enumerate(zip(firsts, groups, strict=False))
+    return [
+        Powered(first, group.count, position, group.battery, drains[position])
+        for position, (first, group) in placed
+        if position in drains and group.battery is not None
+    ]
+
+
+def _lag(part: _Part | None) -> float:
+    """How long the server takes a device that is gone for one that is there (s)."""
+    return 0.0 if part is None else part.on_leave.noticed_after
 
 
 def _timetable(group: Group, leaving: Leaving, streams: Streams, position: int) -> Timetable:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedtiny.simulation.asked import Asked, Contributions, Gathered, view
+from fedtiny.simulation.battery_account import Account
 
 Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
@@ -93,6 +94,7 @@ class Trace:
         "_sent",
         "_start",
         "asked",
+        "batteries",
         "bytes_down",
         "bytes_up",
         "contributions",
@@ -107,6 +109,8 @@ class Trace:
         self.gathered = Gathered()
         self.left = Asked()
         """(device, round, time) of every message that was given up because its device left."""
+        self.batteries: dict[int, Account] = {}
+        """What became of the batteries of devices, by their numbers; written when the run has ended."""
         self.in_rounds = True
         """Whether the strategy works in rounds: a device is then enrolled until the version of its round exists, and otherwise until
         its reply has come."""

@@ -17,6 +17,8 @@ ROWS: list[tuple[str, ...] | list[str]] = [
     ("scenario",),
     [
         "inputs",
+        "recorded_activities",
+        "battery_drain",
         "blueprint",
         "participation",
         "alike_devices",
@@ -30,7 +32,6 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "cohort_calibration",
         "world_identity",
         "remembered_training",
-        "recorded_activities",
         "recording",
         "round_bottleneck",
         "attribution",

@@ -17,7 +17,8 @@ from fedtiny.fleet.timetable import Pattern, Repeated, Spans
 from fedtiny.randomness import Streams
 from fedtiny.simulation.agenda import agenda_of
 from fedtiny.simulation.device import Execution, SimulatedDevice
-from fedtiny.simulation.presence import Moment, OnLeave, Place, Presence
+from fedtiny.simulation.moment import Moment
+from fedtiny.simulation.presence import OnLeave, Place, Presence
 from fedtiny.simulation.roll_call import RollCall
 from fedtiny.simulation.trace import Trace
 
@@ -167,18 +168,6 @@ def test_those_behind_a_reply_that_fails_do_not_wait_for_it():
     assert stage.replied == {0: 4.0, 1: 5.0, 3: 10.0}
 
 
-def test_a_device_that_is_kept_away_pauses_until_it_is_released():
-    stage = Stage([100, 101], 101.0)
-    stage.send((0, 10.0, 0))
-    stage.environment.run(until=4.0)
-    stage.presence.withhold()
-    assert not stage.presence.here
-    stage.environment.run(until=50.0)
-    stage.presence.release()
-    stage.environment.run()
-    assert stage.replied == {0: 56.0}
-
-
 @given(st.floats(0, 1e9), st.floats(1e-9, 1e9))
 @example(0.3333333333333333, 0.8426662545047306 - 0.3333333333333333)
 def test_a_moment_comes_to_the_last_bit(now, seconds):
@@ -310,5 +299,3 @@ def test_a_roll_call_waits_whole_seconds_for_enough_and_gives_up_on_who_never_co
     assert list(roll.gather(2, lambda: clock[0], sleep, trace)) == [0, 2]
     assert clock[0] == 5.25, "they come at 4.5"
     assert trace.gathered.arrays()[0].tolist() == [0.25]
-    roll.absent.add(2)
-    assert list(roll.present(clock[0])) == [0]
