@@ -6,7 +6,7 @@ work. All of them give the same bytes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -75,26 +75,24 @@ def effort_of(world: World) -> Callable[[int, int, int], StepCost]:
     plans, participants = world.blueprint, world.participants
     # devices share their plans, and to compare two plans takes longer than to know one again; devices of one group are alike but for their
     # connection, those of a population in memory too
-    costs: dict[tuple[int, float, int, int], StepCost] = {}
+    costs: dict[tuple[int, float, int, int, int], StepCost] = {}
 
-    def of_step(participant: Participant, batch_size: int) -> StepCost:
+    def of_equal_steps(participant: Participant, batch_size: int, steps: int) -> StepCost:
         device, plan = participant.traits.device, participant.plan
-        key = (participant.traits.group, device.memory, id(plan), batch_size)
-        if key not in costs:
-            costs[key] = step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
-        return costs[key]
-
-    @cache
-    def of_steps(cost: StepCost, steps: int) -> StepCost:
-        return total_cost([cost] * steps)
+        key = (participant.traits.group, device.memory, id(plan), batch_size, steps)
+        found = costs.get(key)
+        if found is None:
+            one = step_cost(plans.summary, plan, batch_size, device, memory_on(plans, plan, batch_size, device))
+            found = costs[key] = total_cost([one] * steps)
+        return found
 
     def effort(number: int, first: int, steps: int) -> StepCost:
         participant = participants[number]
         batches = participant.batches
         if len(batches.indices) % batches.batch_size:
-            total = total_cost([of_step(participant, batches.size(step)) for step in range(first, first + steps)])
+            total = total_cost([of_equal_steps(participant, batches.size(step), 1) for step in range(first, first + steps)])
         else:
-            total = of_steps(of_step(participant, batches.batch_size), steps)
+            total = of_equal_steps(participant, batches.batch_size, steps)
         return total.at(participant.traits.speed)
 
     return effort

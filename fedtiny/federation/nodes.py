@@ -31,7 +31,7 @@ class NodesWhenAsked(Mapping[int, Node]):
 
     def __contains__(self, node_id: object) -> bool:
         """Whether there is a node with this id."""
-        return isinstance(node_id, int) and self.takes_part(node_id - self.first)
+        return node_id in self._made or (isinstance(node_id, int) and self.takes_part(node_id - self.first))
 
     def __iter__(self) -> Iterator[int]:
         """All ids, ascending."""
