@@ -1,9 +1,11 @@
 """How long `fedtiny run` takes to its first trained round, against importing torch and flwr: `python cold_start.py`.
 
-Both are fresh processes, in turns, with the files in the page cache. The run is a small one (ten clients, logistic regression), through
+Both are fresh processes, in turns, with the files in the page cache and the bytecode of all modules in a folder of its own, as an installed
+program finds them, whatever PYTHONDONTWRITEBYTECODE says here. The run is a small one (ten clients, logistic regression), through
 the command line's own `main`; its clock stops when its first round is reported.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -37,21 +39,23 @@ def first_round(path: str) -> None:
     cli.main(["run", path, "--out", str(Path(path).parent / "run"), "--overwrite", "--quiet"])
 
 
-def timed(*command: str) -> float:
-    """The seconds that a fresh Python prints."""
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+def timed(folder: str, *command: str) -> float:
+    """The seconds that a fresh Python prints whose bytecode is in this folder."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout.splitlines()[0])
 
 
 def measure() -> dict[str, list[float]]:
-    """Seconds of both, one repeat after the other; the first of each warms the page cache and is left out."""
+    """Seconds of both, one repeat after the other; the first of each warms the page cache, writes the bytecode, and is left out."""
     found: dict[str, list[float]] = {"imports": [], "first_round": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scenario.yaml"
         path.write_text(yaml.safe_dump(scenario(replace(WORKLOADS["a"], population=10, cohort=10), 1)))
         for _ in range(_REPEATS + 1):
-            found["imports"].append(timed("-c", _IMPORTS))
-            found["first_round"].append(timed(__file__, str(path)))
+            found["imports"].append(timed(folder, "-c", _IMPORTS))
+            found["first_round"].append(timed(folder, __file__, str(path)))
     return {name: seconds[1:] for name, seconds in found.items()}
 
 
