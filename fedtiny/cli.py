@@ -94,11 +94,14 @@ def run(
         training = way_of_training(workers, ray, journal, allow_code=allow_code)
         result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code, training=training)
     # matplotlib is imported behind the run: a newcomer sees the first round half a second earlier
+    from fedtiny.reports.batteries import battery_rows
     from fedtiny.reports.page import write_report
 
     report = write_report([folder], folder)
     if not quiet:
         print_table(loaded.name, [summary_row(result.summary)])
+        if powered := battery_rows(result):
+            print_table("the batteries", powered)
         excluded = result.devices["status"].to_pylist().count("excluded")
         if excluded:
             typer.echo(

@@ -23,6 +23,7 @@ from flwr.app import UserConfig
 
 from fedtiny.attribution import attribution
 from fedtiny.battery_drain import drains
+from fedtiny.battery_results import battery_notes, charges_table, with_batteries
 from fedtiny.design.pretraining import save_values
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.deferred_clients import Training
@@ -136,6 +137,7 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         history.last, history.lost_mass = version.trainable, version.lost_mass
         participation = grid.close_round(number) if number else Participation(0, 0)
         trace = history.trace
+        trace.charges += [] if grid.roll is None else grid.roll.charges(number, grid.now)
         history.versions.append(
             Version(
                 number, grid.now, participation, quality, trace.bytes_up, trace.bytes_down, begun=len(trace.activities), delay=version.delay
@@ -194,7 +196,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
 def _result(world: World, history: _History, started: float) -> RunResult:
     scenario = world.blueprint.scenario
     activities = activities_of(world, history.trace, {item.round: item.virtual_time for item in history.versions}, history.end)
-    devices = devices_table(world, activities)
+    devices = with_batteries(devices_table(world, activities), history.trace)
     where = attribution(world.blueprint, history.trace, [version.virtual_time for version in history.versions], activities.stalls)
     rounds = rounds_table(world, history.trace, history.versions, activities, where.rounds)
     return RunResult(
@@ -206,6 +208,7 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         devices=devices,
         labels=labels_table(history.versions),
         critical_path=where.critical_path,
+        charges=charges_table(history.trace),
         attribution=where.document,
         model=model_of(world, history.last),
         summary={**summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass), **where.summary},
@@ -242,6 +245,7 @@ def _notes(world: World, history: _History) -> list[str]:
     silent = sorted({traits.network.name for traits in counted if traits.network.energy_up is None})
     if silent:
         notes.append(f"Radio energy is not counted on {', '.join(silent)}: its joules per byte are not known.")
+    notes.extend(battery_notes(history.trace.batteries))
     diverged = [item.round for item in history.versions if item.quality is not None and not math.isfinite(item.quality.loss)]
     if diverged:
         notes.append(

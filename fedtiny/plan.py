@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedtiny.alike_devices import DeviceClass
+from fedtiny.battery_results import battery_notes
 from fedtiny.costs.paging import paged_bytes, paging_energy
 from fedtiny.device_classes import TimedFleet
 from fedtiny.recording import LISTED_WHOLE, anybody_leaves, away_of
@@ -56,7 +57,7 @@ def plan(scenario: Scenario, *, allow_code: bool = False, progress: Progress | N
         "bytes_up": last.bytes_up,
         "energy": _energy(run, columns, last.virtual_time),
         "bottleneck": _bottleneck(run, times),
-        "notes": _notes(scenario),
+        "notes": [*_notes(scenario), *battery_notes(run.trace.batteries)],
     }
     return Plan(document, run)
 

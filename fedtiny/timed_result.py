@@ -11,6 +11,7 @@ from typing import cast, overload
 import torch
 
 from fedtiny.attribution import attribution
+from fedtiny.battery_results import battery_notes, charges_table, with_batteries
 from fedtiny.blueprint import Blueprint
 from fedtiny.device_classes import TimedFleet
 from fedtiny.federation.grid import Participation
@@ -32,7 +33,7 @@ def timed_result(run: TimedRun) -> RunResult:
     world = cast(World, _TimedWorld(run.fleet))
     versions = [_version(run, place) for place in range(len(run.versions))]
     activities = activities_of(world, run.trace, {version.round: version.virtual_time for version in versions}, run.end)
-    devices = devices_table(world, activities)
+    devices = with_batteries(devices_table(world, activities), run.trace)
     where = attribution(run.fleet.blueprint, run.trace, [version.virtual_time for version in versions], activities.stalls)
     rounds = rounds_table(world, run.trace, versions, activities, where.rounds)
     return RunResult(
@@ -44,6 +45,7 @@ def timed_result(run: TimedRun) -> RunResult:
         devices=devices,
         model={},
         critical_path=where.critical_path,
+        charges=charges_table(run.trace),
         attribution=where.document,
         summary={**run_summary(rounds, devices, None), "lost_mass": None, **where.summary},
         citations=citations_of(scenario),
@@ -64,6 +66,7 @@ def _notes(run: TimedRun) -> Iterator[str]:
     if run.fleet.blueprint.scenario.stop.target_accuracy is not None:
         yield "stop.target_accuracy ends no run without learning; a run that learns may end earlier."
     yield from (f"{sentence}." for sentence in paging_sentences([(item.one, item.count) for item in run.fleet.classes]))
+    yield from battery_notes(run.trace.batteries)
     devices = sum(item.count for item in run.fleet.classes)
     excluded = devices - sum(item.count for item in run.fleet.included)
     if excluded:

@@ -135,6 +135,7 @@ def _check(scenario: Scenario) -> None:
 def _note(run: TimedRun, exchange: Exchange, number: int, delay: int | None, progress: Progress | None) -> None:
     participation = exchange.close_round(number) if number else Participation(0, 0)
     trace = run.trace
+    trace.charges += [] if exchange.roll is None else exchange.roll.charges(number, exchange.now)
     version = TimedVersion(number, exchange.now, participation, trace.bytes_up, trace.bytes_down, trace.begun, exchange.last_arrival, delay)
     run.versions.append(version)
     if progress is not None:

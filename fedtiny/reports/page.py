@@ -17,6 +17,7 @@ from fedtiny.errors import FolderError
 from fedtiny.reports import style
 from fedtiny.reports.blocks import Page, Picture
 from fedtiny.reports.figures import (
+    charge_over_time,
     chosen_delays,
     critical_path,
     learning_by_class,
@@ -76,6 +77,9 @@ RUN_FIGURES: Final = (
         wide=True,
     ),
     RunFigure("chosen_delays", chosen_delays.draw, "The delay that was chosen for each round, in local steps."),
+    RunFigure(
+        "charge_over_time", charge_over_time.draw, "How full the batteries of each class are: means, and from least to most.", wide=True
+    ),
     RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
 )
 SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves")

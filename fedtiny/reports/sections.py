@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fedtiny.reports.attribution import attribution_sentence, attribution_table
+from fedtiny.reports.batteries import battery_table
 from fedtiny.reports.blocks import Block, Listing, Page, Picture, Section, Sentences, Table, Tile
 from fedtiny.reports.citations import citation_blocks
 from fedtiny.reports.description import differences_table, parts_table
@@ -27,7 +28,7 @@ _TIME_TEXT: Final = "A window from the middle of the run. Narrow bars are waitin
 
 def run_page(result: RunResult, pictures: Pictures) -> Page:
     """The page of one run."""
-    ladder, who = ladder_table(result), participation_table(result)
+    ladder, who, powered = ladder_table(result), participation_table(result), battery_table(result)
     sections = (
         Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
         Section("Who trained what", participation_sentence(result), (who,) if who else ()),
@@ -37,6 +38,7 @@ def run_page(result: RunResult, pictures: Pictures) -> Page:
         _waited_for([result], pictures),
         Section("Fleet and memory", "", (fleet_table(result), *_chosen(pictures, ("memory",)))),
         Section("Devices", "", (devices_table(result),)),
+        Section("Batteries", "", ((powered,) if powered else ()) + _chosen(pictures, ("charge_over_time",))),
         Section("Rounds", "Bytes and energy add up from the start of the run.", (rounds_table(result),)),
         Section("Scenario", "", (parts_table(result.scenario_yaml), Listing("The resolved scenario", result.scenario_yaml))),
         *_closing([result]),

@@ -12,13 +12,36 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from safetensors import SafetensorError
 from safetensors import numpy as tensors
 
 from fedtiny.errors import FolderError
 from fedtiny.results.activities import Activities
-from fedtiny.results.files import FORMAT, Content, first_line, json_text, read_json, read_table, read_text, replace_folder, write_table
-from fedtiny.results.record import ACTIVITIES, CRITICAL_PATH, DEVICES, LABELS, ROUNDS, RunResult, RunStatus
+from fedtiny.results.files import (
+    FORMAT,
+    Content,
+    first_line,
+    has_column,
+    json_text,
+    read_json,
+    read_table,
+    read_text,
+    replace_folder,
+    write_table,
+)
+from fedtiny.results.record import (
+    ACTIVITIES,
+    BATTERIES,
+    CHARGES,
+    CRITICAL_PATH,
+    DEVICES,
+    LABELS,
+    ROUNDS,
+    RunResult,
+    RunStatus,
+    devices_schema,
+)
 from fedtiny.results.timeline import chrome_trace
 
 SCENARIO_FILE: Final = "scenario.yaml"
@@ -26,8 +49,8 @@ RUN_FILE: Final = "run.json"
 MODEL_FILE: Final = "model.safetensors"
 TIMELINE_FILE: Final = "timeline.json"
 TABLES: Final = {"rounds": ROUNDS, "activities": ACTIVITIES, "devices": DEVICES, "labels": LABELS}
-ADDED: Final = {"critical_path": CRITICAL_PATH}
-"""Tables that runs of earlier versions lack, and are then empty."""
+ADDED: Final = {"critical_path": CRITICAL_PATH, "charges": CHARGES}
+"""Tables that runs of earlier versions lack, and are then empty; nobody's charges are not written."""
 _ADDED_COLUMNS: Final = {"rounds": ("delay",)}
 """Columns that runs of earlier versions lack, and are then null."""
 WRITTEN: Final = {
@@ -55,7 +78,7 @@ def write_run(result: RunResult, folder: str | Path) -> Path:
     _refuse_other(Path(folder))
     contents: dict[str, Content] = {
         SCENARIO_FILE: result.scenario_yaml.encode(),
-        **{f"{name}.parquet": partial(write_table, _rows(result, name), schema) for name, schema in (TABLES | ADDED).items()},
+        **{f"{name}.parquet": partial(write_table, _rows(result, name), schema) for name, schema in _schemas(result).items()},
         MODEL_FILE: tensors.save({name: np.array(array, order="C", copy=None) for name, array in result.model.items()}),
         TIMELINE_FILE: (text.encode() for text in chrome_trace(result.rounds, result.all_activities(), result.devices)),
         RUN_FILE: json_text({"format": FORMAT, **{key: getattr(result, key) for key in (*RUN_KEYS, ATTRIBUTION, POPULATION)}}).encode(),
@@ -89,6 +112,8 @@ def read_run(folder: str | Path) -> RunResult:
         because = f": {run['reason']}" if run.get("reason") else ""
         raise FolderError(f"the run in {place} has no results, its status is {run['status']}{because}; run it again")
     tables = {name: read_table(place / f"{name}.parquet", schema, added=_ADDED_COLUMNS.get(name, ())) for name, schema in TABLES.items()}
+    if has_column(devices := place / "devices.parquet", BATTERIES.names[0]):
+        tables["devices"] = read_table(devices, devices_schema(batteries=True))
     missing = [key for key in RUN_KEYS if key not in run]
     if missing:
         raise FolderError(f"{place / RUN_FILE} lacks {', '.join(missing)}; run the scenario again")
@@ -139,6 +164,15 @@ def _model(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 def _rows(result: RunResult, name: str) -> Activities:
     table: Activities = getattr(result, name) if name != "activities" else result.all_activities()
     return table
+
+
+def _schemas(result: RunResult) -> dict[str, pa.Schema]:
+    """The tables of a run and their columns, some of which only runs with batteries have."""
+    powered = BATTERIES.names[0] in result.devices.column_names
+    schemas = {**TABLES, **ADDED, "devices": devices_schema(batteries=powered)}
+    if not result.charges.num_rows:
+        del schemas["charges"]
+    return schemas
 
 
 def _refuse_other(place: Path) -> None:

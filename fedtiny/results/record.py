@@ -2,7 +2,8 @@
 
 A run is recorded, not measured: the tables say what happened when, and every metric is computed from them afterwards
 (results/metrics.py). The schemas below are the public columns of rounds.parquet, activities.parquet,
-devices.parquet, labels.parquet and critical_path.parquet. Base units throughout: seconds, bytes, joules, multiply-accumulates.
+devices.parquet, labels.parquet, critical_path.parquet and charges.parquet. Base units throughout: seconds, bytes, joules,
+multiply-accumulates.
 A table is made from columns with ``pa.table(columns, schema=ROUNDS)`` or from rows with ``pa.Table.from_pylist(rows, schema=ROUNDS)``.
 """
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from fedtiny.results.activities import Activities, TableWhenAsked
 
-ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
+ActivityKind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up", "tail"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
 DeviceStatus = Literal["trained", "excluded", "downgraded", "dead", "unused"]
 RunStatus = Literal["running", "done", "failed", "interrupted"]
@@ -84,6 +85,39 @@ DEVICES: Final = pa.schema(
 Null scheme, peak_memory: trains nothing; null label_examples: targets are no classes; null energy: unknown. `scheme_reason` says why
 the device trains this scheme, or none."""
 
+BATTERIES: Final = pa.schema(
+    [
+        pa.field("battery_capacity", pa.float64()),
+        pa.field("charge_at_start", pa.float64()),
+        pa.field("charged", pa.float64()),
+        pa.field("charge_at_end", pa.float64()),
+        pa.field("times_empty", pa.int64()),
+        pa.field("time_empty", pa.float64()),
+    ]
+)
+"""What devices.parquet also says where a device of the fleet has a battery: joules, and seconds in which it was off because the battery
+was empty; null for devices without. charge_at_start + charged - energy = charge_at_end; below 0 where the device's last transfer was paid
+for at its end and cost more than there was."""
+
+CHARGES: Final = pa.schema(
+    [
+        pa.field("round", pa.int64(), nullable=False),
+        pa.field("virtual_time", pa.float64(), nullable=False),
+        pa.field("group", pa.int64(), nullable=False),
+        pa.field("mean", pa.float64(), nullable=False),
+        pa.field("least", pa.float64(), nullable=False),
+        pa.field("most", pa.float64(), nullable=False),
+    ]
+)
+"""One row per version of the global model and group with batteries: the charges then of its devices, as shares of their capacity. Written
+only where there are batteries."""
+
+
+def devices_schema(*, batteries: bool) -> pa.Schema:
+    """The columns of devices.parquet, with or without those of batteries."""
+    return pa.schema([*DEVICES, *(BATTERIES if batteries else ())])
+
+
 LABELS: Final = pa.schema(
     [
         pa.field("round", pa.int64(), nullable=False),
@@ -151,7 +185,7 @@ class PopulationClass(TypedDict):
 class RunResult:
     """One finished run.
 
-    `rounds`, `activities`, `devices`, `labels` and `critical_path` have the schemas of this module; `model` maps parameter names
+    `rounds`, `activities`, `devices`, `labels`, `critical_path` and `charges` have the schemas of this module; `model` maps parameter names
     to arrays of the final global model. `summary` holds the run in numbers: rounds, virtual_time, accuracy, loss, target_accuracy,
     time_to_target, bytes_up, bytes_down, energy (null where unknown or never reached); `bottleneck`, the cause of most of the critical
     path; wasted_compute and wasted_bytes, shares of processor time and of bytes whose work is in no version; mean_staleness, versions made
@@ -183,6 +217,7 @@ class RunResult:
     memory: list[MemoryNeed] = field(default_factory=list)
     labels: pa.Table = field(default_factory=LABELS.empty_table)
     critical_path: pa.Table = field(default_factory=CRITICAL_PATH.empty_table)
+    charges: pa.Table = field(default_factory=CHARGES.empty_table)
     attribution: dict[str, Any] = field(default_factory=dict)
     population: list[PopulationClass] = field(default_factory=list)
 

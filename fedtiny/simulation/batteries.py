@@ -64,6 +64,17 @@ class Batteries:
                 found.append((number, battery))
         return found
 
+    def charges(self, number: int, devices: Integers, now: float) -> list[dict[str, float]]:
+        """A row for each group that these devices (ascending) are of: their charges at a moment (s) in a round; see `Trace.charges`."""
+        rows: list[dict[str, float]] = []
+        for one in self._powered:
+            own = devices[slice(*np.searchsorted(devices, [one.first, one.first + one.count]))]
+            shares = np.array([battery.charge(now) for _, battery in self.among(own)]) / one.part.capacity
+            if len(shares):
+                spread = {"mean": float(shares.mean()), "least": float(shares.min()), "most": float(shares.max())}
+                rows.append({"round": number, "virtual_time": now, "group": one.position, **spread})
+        return rows
+
     def accounts(self, devices: Integers, end: float) -> dict[int, Account]:
         """What became of the batteries of these devices (ascending) until the end of the run (s), the present, by number."""
         return {number: battery.account(end) for number, battery in self.among(devices)}

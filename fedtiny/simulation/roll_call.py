@@ -145,6 +145,10 @@ class RollCall:
             trace.gathered.append((began, now()))
         return found
 
+    def charges(self, number: int, now: float) -> list[dict[str, float]]:
+        """The charges of those that take part, by group, at a moment (s) in a round; see `Trace.charges`."""
+        return self._batteries.charges(number, self._wanted, now) if self._batteries else []
+
     def accounts(self, end: float) -> dict[int, Account]:
         """What became of the batteries of those that take part until the end of a run (s), the present; by number."""
         return self._batteries.accounts(self._wanted, end)

@@ -22,12 +22,24 @@ from numpy.typing import NDArray
 from fedtiny.simulation.asked import Asked, Contributions, Gathered, view
 from fedtiny.simulation.battery_account import Account
 
-Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up"]
+Kind = Literal["download", "train", "upload", "evaluate", "stall", "idle", "offline", "paging", "promotion", "start_up", "tail"]
 Outcome = Literal["done", "cancelled", "lost", "late", "failed", "dropped", "interrupted", "repeated", "aborted"]
 
-KINDS: Final[tuple[Kind, ...]] = ("download", "evaluate", "idle", "offline", "paging", "promotion", "stall", "start_up", "train", "upload")
+KINDS: Final[tuple[Kind, ...]] = (
+    "download",
+    "evaluate",
+    "idle",
+    "offline",
+    "paging",
+    "promotion",
+    "stall",
+    "start_up",
+    "tail",
+    "train",
+    "upload",
+)
 """What the codes of kinds stand for: alphabetical, so that codes sort as names do."""
-DOWNLOAD, EVALUATE, IDLE, OFFLINE, PAGING, PROMOTION, STALL, START_UP, TRAIN, UPLOAD = range(len(KINDS))
+DOWNLOAD, EVALUATE, IDLE, OFFLINE, PAGING, PROMOTION, STALL, START_UP, TAIL, TRAIN, UPLOAD = range(len(KINDS))
 KIND_CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KINDS)}
 
 WORK: Final = (EVALUATE, PAGING, START_UP, TRAIN)
@@ -97,6 +109,7 @@ class Trace:
         "batteries",
         "bytes_down",
         "bytes_up",
+        "charges",
         "contributions",
         "gathered",
         "in_rounds",
@@ -111,6 +124,9 @@ class Trace:
         """(device, round, time) of every message that was given up because its device left."""
         self.batteries: dict[int, Account] = {}
         """What became of the batteries of devices, by their numbers; written when the run has ended."""
+        self.charges: list[dict[str, float]] = []
+        """The charges of groups with batteries whenever there was a new version of the model: round, virtual_time and group; mean, least
+        and most as shares of the capacity."""
         self.in_rounds = True
         """Whether the strategy works in rounds: a device is then enrolled until the version of its round exists, and otherwise until
         its reply has come."""

@@ -33,6 +33,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "world_identity",
         "remembered_training",
         "recording",
+        "battery_results",
         "round_bottleneck",
         "attribution",
         "plan",
