@@ -49,7 +49,9 @@ def test_delayed_averaging_may_be_a_fifth_slower_than_its_twin(verdicts: ModuleT
         "d-bias": {"FedTiny": [1.0], "bare loop": [3.3]},
     }
     made = {claim.text: claim for claim in verdicts.claims(measured, {"b-bias": 50, "d-bias": 64})}
-    twin = made["d-bias: faster than bare loop, within 20 % of b-bias"]
+    wanted = made["d-bias: faster than bare loop, within 20 % of what is wanted of b-bias"]
+    assert (wanted.target, wanted.met) == (pytest.approx(1.6), True)
+    twin = made["d-bias: the same within 20 % of what b-bias reaches"]
     assert twin.target == pytest.approx(3.2)
     assert twin.met
 
