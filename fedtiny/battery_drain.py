@@ -16,12 +16,12 @@ from fedtiny.fleet.fleet import FleetGroup
 from fedtiny.recorded_activities import energies
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulation.battery_account import Drain
-from fedtiny.simulation.trace import DOWNLOAD, IDLE, PROMOTION, UPLOAD, WORK
+from fedtiny.simulation.trace import DOWNLOAD, IDLE, PROMOTION, TAIL, UPLOAD, WORK
 
 MOST_BATTERIES: Final = 100_000
 """The largest fleet with batteries."""
 
-_KINDS: Final = (IDLE, PROMOTION, DOWNLOAD, UPLOAD, *WORK)
+_KINDS: Final = (IDLE, PROMOTION, TAIL, DOWNLOAD, UPLOAD, *WORK)
 
 
 def drains(scenario: Scenario, fleet: AnyFleet) -> dict[int, Drain]:
@@ -64,11 +64,12 @@ def _drain(fleet: AnyFleet, place: int) -> Drain:
     costs = energies(fleet, np.full(count, group.first), np.array(_KINDS, np.int8), np.ones(count), np.ones(count))
     cost = dict(zip(_KINDS, costs.tolist(), strict=True))
     if group.network.radio_states is None:
-        cost[PROMOTION] = 0.0
-    elif np.isnan(cost[PROMOTION]):
+        cost |= {PROMOTION: 0.0, TAIL: 0.0}
+    elif np.isnan([cost[PROMOTION], cost[TAIL]]).any():
         raise ScenarioError(
-            f"nobody knows what the radio of {group.network.name} draws while it wakes: give its radio_states a promotion_power, or leave "
-            "out battery",
+            f"nobody knows what the radio of {group.network.name} draws while it wakes or stays awake: give its radio_states a "
+            "promotion_power and a tail_power, or leave out battery",
             ("fleet", place, "battery"),
         )
-    return Drain(cost[IDLE], {kind: cost[kind] for kind in WORK}, {kind: cost[kind] for kind in (DOWNLOAD, UPLOAD)}, cost[PROMOTION])
+    per_byte = {kind: cost[kind] for kind in (DOWNLOAD, UPLOAD)}
+    return Drain(cost[IDLE], {kind: cost[kind] for kind in WORK}, per_byte, cost[PROMOTION], cost[TAIL])

@@ -156,7 +156,7 @@ class Battery:
         self._plan()
 
     def tail(self, until: float, now: float) -> None:
-        """The radio is awake until so late (s), or, where that is now, sends or sleeps."""
+        """The radio, which sends nothing, is awake until so late (s); where that is not later than now, it sends."""
         self._settle(now)
         self._tail_end = until
         self._plan()
@@ -255,7 +255,7 @@ class Battery:
 
     def _die(self) -> None:
         self.since = self._time if self.accepts else self.since
-        self.alive, self._out, self._tail_end = False, self._time, -math.inf
+        self.alive, self._out = False, self._time
 
     def _resume(self) -> None:
         if self._out is not None and self._time > self._out:

@@ -155,6 +155,12 @@ class Presence:
             self.battery.take_off(load, self._now)
             self._watch()
 
+    def tail(self, seconds: float) -> None:
+        """The radio stays awake for so many seconds from now on, for which the device is on; 0: it begins to send."""
+        if self.battery is not None:
+            self.battery.tail(self._now + seconds, self._now)
+            self._watch()
+
     # --- when its time has come ---------------------------------------------------------------------------------
 
     def leave(self) -> None:
@@ -169,6 +175,7 @@ class Presence:
             self._go_on()
         else:
             self._expect()
+            self._watch()
 
     def battery_changes(self) -> None:
         """The battery is empty, or charged again, or what it draws or is given changes."""
@@ -177,6 +184,8 @@ class Presence:
             self._stop()
         elif self._span()[0]:
             self._go_on()
+        else:
+            self._expect()
         if self.accepts:
             self._begin_refused()
         self._watch()

@@ -42,12 +42,15 @@ class Radio:
         if wakes:
             self._ready = now + self.states.promotion
         self._transfers += 1
+        self._draws_tail(0.0)
         return max(0.0, self._ready - now), wakes
 
     def end(self) -> None:
         """A transfer has ended."""
         self._transfers -= 1
         self._awake_until = self.agenda.environment.now + self.states.inactivity
+        if not self._transfers:
+            self._draws_tail(self.states.inactivity)
 
     def owes(self, battery: Battery) -> float:
         """See `battery.Load`; what it draws does not change while it wakes."""
@@ -62,6 +65,10 @@ class Radio:
             presence.load(self, presence.battery.drain.promotion)
         else:
             presence.take_off(self)
+
+    def _draws_tail(self, seconds: float) -> None:
+        if self.presence is not None:
+            self.presence.tail(seconds)
 
     def give_up(self) -> None:
         """A transfer has ended before the radio was awake."""
