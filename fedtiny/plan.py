@@ -15,13 +15,13 @@ import numpy as np
 
 from fedtiny.alike_devices import DeviceClass
 from fedtiny.battery_results import battery_notes
-from fedtiny.costs.paging import paged_bytes, paging_energy
+from fedtiny.costs.paging import paged_bytes
 from fedtiny.device_classes import TimedFleet
-from fedtiny.recording import LISTED_WHOLE, anybody_leaves, away_of
+from fedtiny.planned_energy import planned_energy
+from fedtiny.recording import away_of
 from fedtiny.reports.quantities import count, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
-from fedtiny.simulation.trace import DOWNLOAD, PAGING, UPLOAD, WORK, Columns
 from fedtiny.strategies.asked import asked_at_once
 from fedtiny.timing_run import Progress, TimedRun, run_timing
 
@@ -38,7 +38,6 @@ class Plan:
 def plan(scenario: Scenario, *, allow_code: bool = False, progress: Progress | None = None) -> Plan:
     """Plans a scenario; raises what `timing_run.run_timing` raises."""
     run = run_timing(scenario, allow_code=allow_code, progress=progress)
-    columns = run.trace.columns()
     times = [version.virtual_time for version in run.versions]
     spans = np.diff(times)
     last = run.versions[-1]
@@ -55,7 +54,7 @@ def plan(scenario: Scenario, *, allow_code: bool = False, progress: Progress | N
         "failures": sum(version.participation.failures for version in run.versions),
         "bytes_down": last.bytes_down,
         "bytes_up": last.bytes_up,
-        "energy": _energy(run, columns, last.virtual_time),
+        "energy": planned_energy(run),
         "bottleneck": _bottleneck(run, times),
         "notes": [*_notes(scenario), *battery_notes(run.trace.batteries)],
     }
@@ -155,46 +154,6 @@ def _budgets(row: dict[str, Any]) -> str:
 
 def _paging_text(row: dict[str, Any]) -> str:
     return f", pages {size(row['paged_bytes'])} a step" if row["paged_bytes"] else ""
-
-
-def _energy(run: TimedRun, columns: Columns, until: float) -> float | None:
-    """Joules of the listed devices up to `until` (s), as the last row of rounds.parquet has them."""
-    classes = run.fleet.classes
-    if any(item.one.traits.device.power is None for item in classes):
-        return None
-    place = run.fleet.places_of(columns.device.astype(np.int64))
-    length = columns.end - columns.start
-    share = np.clip(np.divide(until - columns.start, length, out=np.ones_like(length), where=length > 0), 0.0, 1.0)
-
-    def per_class(kinds: tuple[int, ...], values: np.ndarray) -> np.ndarray:
-        chosen = np.isin(columns.kind, kinds)
-        return np.bincount(place[chosen], weights=(values * share)[chosen], minlength=len(classes))
-
-    listed = [item.count for item in classes]
-    if run.fleet.population is not None or sum(listed) > LISTED_WHOLE:
-        listed = np.bincount(place[np.unique(columns.device, return_index=True)[1]], minlength=len(classes)).tolist()
-    busy, paged = per_class(WORK, length), per_class((PAGING,), length)
-    down, up = per_class((DOWNLOAD,), columns.amount), per_class((UPLOAD,), columns.amount)
-    total = 0.0
-    amounts = (busy.tolist(), paged.tolist(), down.tolist(), up.tolist(), _away(run, columns, until).tolist())
-    for item, number, working, paging, received, sent, gone in zip(classes, listed, *amounts, strict=True):
-        power, network = item.one.traits.device.power, item.one.traits.network
-        assert power is not None, "checked above"
-        waiting = number * until - working - gone if item.one.fits else 0.0
-        total += power.active * (working - paging) + power.idle * waiting + (paging_energy(item.one.traits.device, paging) or 0.0)
-        total += received * (network.energy_down or 0.0) + sent * (network.energy_up or 0.0)
-    return total
-
-
-def _away(run: TimedRun, columns: Columns, until: float) -> np.ndarray:
-    """Seconds in which the listed devices of each class were not there, up to `until` (s)."""
-    plans = run.fleet.blueprint
-    if not anybody_leaves(plans, run.trace):
-        return np.zeros(len(run.fleet.classes))
-    everybody = run.fleet.population is None and len(plans.fleet) <= LISTED_WHOLE
-    devices = np.arange(len(plans.fleet)) if everybody else np.unique(columns.device).astype(np.int64)
-    absences = away_of(plans, run.trace)(devices, until)
-    return np.bincount(run.fleet.places_of(absences.device), weights=absences.end - absences.start, minlength=len(run.fleet.classes))
 
 
 def _bottleneck(run: TimedRun, times: Sequence[float]) -> dict[str, Any] | None:

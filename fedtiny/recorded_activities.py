@@ -12,15 +12,31 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fedtiny.costs.energy import compute_energy, transfer_energy, waiting_energy
+from fedtiny.costs.energy import compute_energy, radio_energy, transfer_energy, waiting_energy
 from fedtiny.costs.paging import paging_energy
 from fedtiny.fleet.enrolled import AnyFleet
 from fedtiny.fleet.fleet import GroupMembers
 from fedtiny.results.record import ACTIVITIES
-from fedtiny.simulation.absences import AwayUntil
+from fedtiny.simulation.absences import Absences, AwayUntil
+from fedtiny.simulation.radio_tails import tails
 from fedtiny.simulation.stall_causes import Stalls
-from fedtiny.simulation.trace import DONE, DOWNLOAD, IDLE, KINDS, OFFLINE, OUTCOMES, PAGING, PROMOTION, STALL, UPLOAD, WORK, Columns, Trace
-from fedtiny.simulation.waiting import Waits, waiting
+from fedtiny.simulation.trace import (
+    DONE,
+    DOWNLOAD,
+    IDLE,
+    KINDS,
+    OFFLINE,
+    OUTCOMES,
+    PAGING,
+    PROMOTION,
+    STALL,
+    TAIL,
+    UPLOAD,
+    WORK,
+    Columns,
+    Trace,
+)
+from fedtiny.simulation.waiting import Waits, WaitsInParts, waiting
 
 _MERGED_AT_ONCE: Final = 1 << 14
 
@@ -61,8 +77,28 @@ def recorded_activities(
 
     `listed` are the devices whose waits count (ascending), `fleet` all there are, `away` says when some are not there.
     """
-    waits, columns = waiting(trace, versions, listed, end, away(listed, end)), trace.columns()
+    columns, absences = trace.columns(), away(listed, end)
+    waits, after = waiting(trace, versions, listed, end, absences), radio_tails(fleet, columns, listed, end, absences)
+    if len(after.device):
+        both = WaitsInParts()
+        both.add(waits)
+        both.add(after)
+        waits = both.joined()
     return RecordedActivities(fleet, columns, waits, _order(columns, waits))
+
+
+def radio_tails(fleet: AnyFleet, columns: Columns, listed: Integers, end: float, absences: Absences) -> Waits:
+    """The tails of the radios of these devices (ascending) up to `end` (s); none of radios that never sleep."""
+    states = [group.network.radio_states for group in fleet.groups]
+    sleeps = np.array([one is not None for one in states])
+    of_group = fleet.groups_of(listed) if sleeps.any() else np.zeros(0, np.int64)
+    if not sleeps[of_group].any():
+        return WaitsInParts().joined()
+    own = sleeps[of_group]
+    inactivity, promotion = (
+        np.array([0.0 if one is None else getattr(one, name) for one in states]) for name in ("inactivity", "promotion")
+    )
+    return tails(columns, listed[own], inactivity[of_group[own]], promotion[of_group[own]], end, absences)
 
 
 def _order(columns: Columns, waits: Waits) -> NDArray[np.int32]:
@@ -144,7 +180,7 @@ def energies(fleet: AnyFleet, device: NDArray[Any], kind: NDArray[np.int8], seco
     of_group = fleet.groups_of(device)
     result = np.zeros(len(device))
     for place, group in enumerate(fleet.groups):
-        for code in (DOWNLOAD, *WORK, IDLE, PROMOTION, STALL, UPLOAD):
+        for code in (DOWNLOAD, *WORK, IDLE, PROMOTION, STALL, TAIL, UPLOAD):
             rows = np.flatnonzero((of_group == place) & (kind == code))
             result[rows] = _energy(code, group, seconds[rows], size[rows])
     return result
@@ -155,10 +191,9 @@ def _energy(kind: int, group: GroupMembers, seconds: Floats, size: Floats) -> Fl
     if kind in (DOWNLOAD, UPLOAD):
         joules = transfer_energy(size, network.energy_down if kind == DOWNLOAD else network.energy_up)
         return 0.0 if joules is None else joules
-    if kind == PROMOTION:
-        states = network.radio_states
-        return np.nan if states is None or states.promotion_power is None else states.promotion_power * seconds
-    if kind == PAGING:
+    if kind in (PROMOTION, TAIL):
+        joules = radio_energy(network.radio_states, seconds, wakes=kind == PROMOTION)
+    elif kind == PAGING:
         joules = paging_energy(group.device, seconds)
     else:
         joules = compute_energy(power, seconds) if kind in WORK else waiting_energy(power, seconds)

@@ -22,6 +22,7 @@ PAPER: Final = "#ffffff"
 FADED: Final = "#d3d8de"
 ON_LIGHT, ON_DARK = "#16191d", "#fefefe"
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
+YELLOW: Final = "#f0e442"
 CYCLE: Final = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
 DASHES: Final = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.6, 1.2, 1.6)), "-", (0, (5, 1.6)))
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
@@ -40,13 +41,14 @@ ACTIVITY_COLORS: Final = {
     "train": GREEN,
     "evaluate": PURPLE,
     "paging": INK,
-    "promotion": SOFT,
     "start_up": SKY,
     "stall": VERMILLION,
     "idle": FADED,
     "offline": PAPER,
     "download": BLUE,
     "upload": ORANGE,
+    "promotion": SOFT,
+    "tail": YELLOW,
 }
 
 ONE_COLUMN: Final = 3.5

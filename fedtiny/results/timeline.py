@@ -1,7 +1,7 @@
 """The activities of a run as a Chrome trace: a JSON document that Perfetto and chrome://tracing draw.
 
-One process per device with one thread per resource (downlink, processor, uplink); the server is a process of its own
-whose spans are the versions of the global model. Times are microseconds of virtual time, as the format wants them.
+One process per device with one thread per resource (downlink, processor, uplink, and the radio, where it sleeps); the server is a process
+of its own whose spans are the versions of the global model. Times are microseconds of virtual time, as the format wants them.
 
 Source: "Trace Event Format", Google, the section on complete events (ph X) and metadata events (ph M).
 """
@@ -19,8 +19,8 @@ _MICROSECONDS: Final = 1e6
 _ROWS_AT_ONCE: Final = 1 << 12
 _SERVER: Final = 1
 _FIRST_DEVICE: Final = 2
-_THREADS: Final = {"downlink": 1, "processor": 2, "uplink": 3}
-_RESOURCES: Final = {"download": "downlink", "upload": "uplink"}
+_THREADS: Final = {"downlink": 1, "processor": 2, "uplink": 3, "radio": 4}
+_RESOURCES: Final = {"download": "downlink", "upload": "uplink", "promotion": "radio", "tail": "radio"}
 _DETAILS: Final = ("bytes", "payload_bytes", "macs", "energy", "arrival")
 
 Event = dict[str, Any]

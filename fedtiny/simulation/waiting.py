@@ -11,17 +11,16 @@ of work and of the run is a point (device, time) that moves a counter; between n
 counters there say what the processor does.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedtiny.simulation.absences import NOBODY_AWAY, Absences
+from fedtiny.simulation.by_device import RowsByDevice, in_blocks, taken
 from fedtiny.simulation.trace import DROPPED, IDLE, OFFLINE, STALL, UPLOAD, WORK, Columns, Trace
-
-_POINTS_AT_ONCE: Final = 1 << 14
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,7 +28,8 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Waits:
-    """Stalls, idle times and times offline as arrays (waits,): by device, and by time within a device; `kind` is STALL, IDLE or OFFLINE.
+    """Stalls, idle times and times offline as arrays (waits,): by device, and by time within a device; `kind` is STALL, IDLE or OFFLINE,
+    or TAIL (radio_tails.py).
 
     The round of a wait is that of the work that comes next, or of the last work where none comes.
     """
@@ -41,7 +41,27 @@ class Waits:
     end: Floats
 
 
-_COLUMNS: Final = {"device": np.int32, "round": np.int32, "kind": np.int8, "start": np.float64, "end": np.float64}
+_COLUMNS: Final[dict[str, Any]] = {"device": np.int32, "round": np.int32, "kind": np.int8, "start": np.float64, "end": np.float64}
+
+
+class WaitsInParts:
+    """Waits that are found part by part."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
+
+    def add(self, part: Waits) -> None:
+        """Adds a part behind those that are there."""
+        for name, arrays in self._arrays.items():
+            arrays.append(getattr(part, name))
+
+    def joined(self) -> Waits:
+        """All parts as one, which takes them away from here: one column after the other, so that there is never more than one twice."""
+        return Waits(*(self._taken(name) for name in _COLUMNS))
+
+    def _taken(self, name: str) -> NDArray[Any]:
+        arrays, self._arrays[name] = self._arrays[name], []
+        return np.concatenate([np.zeros(0, _COLUMNS[name]), *arrays])
 
 
 @dataclass(frozen=True)
@@ -59,51 +79,15 @@ def waiting(trace: Trace, versions: Mapping[int, float], devices: Integers, end:
     `versions` maps rounds to the time of their version (s); `absences` say when devices are not there.
     """
     columns, asked = trace.columns(), trace.asked.arrays()
-    rows, asks = _ByDevice(columns.device), _ByDevice(asked[0])
-    found: list[list[NDArray[Any]]] = [[] for _ in _COLUMNS]
+    rows, asks = RowsByDevice(columns.device), RowsByDevice(asked[0])
+    found = WaitsInParts()
     # what takes the most are the sorted points of all devices, so there are only those of some devices at a time
-    for some in _blocks(devices, rows.up_to(devices) + asks.up_to(devices)):
+    for some in in_blocks(devices, rows.up_to(devices) + asks.up_to(devices)):
         chosen = asks.rows(some)
         messages = (asked[0][chosen], asked[1][chosen], asked[2][chosen])
-        own = _taken(columns, rows.rows(some))
-        part = _waits(own, messages, trace.left.arrays(), trace.in_rounds, versions, some, end, absences.of(some))
-        for arrays, name in zip(found, _COLUMNS, strict=True):
-            arrays.append(getattr(part, name))
-    return Waits(*(_joined(arrays, dtype) for arrays, dtype in zip(found, _COLUMNS.values(), strict=True)))
-
-
-class _ByDevice:
-    """Rows by device, and in their order within a device."""
-
-    def __init__(self, owners: NDArray[np.int32]) -> None:
-        self._order = np.argsort(owners, kind="stable").astype(np.int32)
-        self._owners = owners[self._order]
-
-    def up_to(self, devices: Integers) -> Integers:
-        """How many rows are those of each of these devices (ascending) and of all before it."""
-        return np.searchsorted(self._owners, devices.astype(np.int32), "right").astype(np.int64)
-
-    def rows(self, devices: Integers) -> NDArray[np.int32]:
-        """The rows from the first of these devices (ascending) to the last, in their order."""
-        first = np.searchsorted(self._owners, np.int32(devices[0]), "left")
-        last = np.searchsorted(self._owners, np.int32(devices[-1]), "right")
-        return np.sort(self._order[first:last])
-
-
-def _blocks(devices: Integers, points: Integers) -> Iterator[Integers]:
-    """The devices in parts of about as many points; `points` are those up to each device."""
-    blocks = (points + np.arange(len(devices))) // _POINTS_AT_ONCE
-    yield from (part for part in np.split(devices, np.flatnonzero(np.diff(blocks)) + 1) if len(part))
-
-
-def _taken(columns: Columns, rows: NDArray[np.int32]) -> Columns:
-    return Columns(**{field.name: getattr(columns, field.name)[rows] for field in fields(Columns)})
-
-
-def _joined(arrays: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    result: NDArray[Any] = np.concatenate([np.zeros(0, dtype), *arrays])
-    arrays.clear()
-    return result
+        own = taken(columns, rows.rows(some))
+        found.add(_waits(own, messages, trace.left.arrays(), trace.in_rounds, versions, some, end, absences.of(some)))
+    return found.joined()
 
 
 _Messages = tuple[NDArray[np.int32], NDArray[np.int32], Floats]

@@ -36,6 +36,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "battery_results",
         "round_bottleneck",
         "attribution",
+        "planned_energy",
         "plan",
         "timed_result",
         "experiment",

@@ -30,6 +30,14 @@ def test_devices_are_processes_with_a_thread_for_each_resource(run):
     assert threads == {("download", 1), ("stall", 2), ("train", 2), ("upload", 3)}
 
 
+def test_a_radio_that_sleeps_is_a_resource_of_its_own(run):
+    rows = run.activities.to_pylist()
+    rows[3]["kind"] = "tail"
+    activities = type(run.activities).from_pylist(rows, schema=run.activities.schema)
+    document = json.loads("".join(chrome_trace(run.rounds, activities, run.devices)))
+    assert [event["tid"] for event in document["traceEvents"] if event.get("cat") == "tail"] == [4]
+
+
 def test_an_outcome_that_is_not_done_is_told(run):
     rows = run.activities.to_pylist()
     rows[3]["outcome"] = "lost"

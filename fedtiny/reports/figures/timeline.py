@@ -1,9 +1,9 @@
 """Figure: what devices do in a window of virtual time, a space-time diagram.
 
 A row is a device. In its middle the processor: broad where it works (the number is the round), narrow where it waits; above
-it the downlink and below it the uplink. A slanted stroke is a message on its way: it leaves the link and arrives one
-latency later. The window lies in the middle of the run, where nothing of the start is left; several runs are drawn on
-the same time scale, so a shorter round is a shorter round.
+it the downlink and below it the uplink; a thin line on top where a radio wakes, or is awake and sends nothing. A slanted stroke
+is a message on its way: it leaves the link and arrives one latency later. The window lies in the middle of the run, where nothing
+of the start is left; several runs are drawn on the same time scale, so a shorter round is a shorter round.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ _MOST_LABELLED_VERSIONS: Final = 9
 _WORK: Final = (0.31, 0.38)
 _WAIT: Final = (0.41, 0.18)
 _LINKS: Final = {"download": (0.04, 0.11), "upload": (0.73, 0.11)}
+_RADIO: Final = (0.0, 0.035)
 _BACKED: Final = {"facecolor": style.PAPER, "linewidth": 0, "pad": 1.5}
 _FLIGHTS: Final = {"download": (0.15, 0.31), "upload": (0.84, 1.0)}
 
@@ -90,6 +91,10 @@ def _draw_device(axes: Axes, window: Window, number: int, top: float, scale: Sca
     shown = {*pc.unique(mine["kind"]).to_pylist()} | ({"lost"} & {*pc.unique(mine["outcome"]).to_pylist()})
     for kind in PROCESSOR_KINDS:
         _draw_work(axes, window, mine.filter(pc.equal(mine["kind"], kind)), kind, top, scale)
+    for kind in ("promotion", "tail"):
+        starts, ends = window.clipped(mine.filter(pc.equal(mine["kind"], kind)))
+        spans = [(scale(start), scale(end - start)) for start, end in zip(starts, ends, strict=True)]
+        axes.broken_barh(spans, (top + _RADIO[0], _RADIO[1]), facecolor=style.ACTIVITY_COLORS[kind], linewidth=0)
     for kind in TRANSFERS:
         _draw_transfers(axes, window, mine.filter(pc.equal(mine["kind"], kind)), kind, top, scale)
     return shown
