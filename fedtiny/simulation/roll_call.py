@@ -8,6 +8,7 @@ a SuperNode that was killed: 47.7 s). So a device is on the roll while it is onl
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol, overload
@@ -15,7 +16,7 @@ from typing import Final, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fedtiny.errors import ScenarioError
+from fedtiny.errors import ScenarioError, SimulationError
 from fedtiny.fleet.availability import AnyAvailability, Leaving
 from fedtiny.fleet.battery import Battery
 from fedtiny.fleet.timetable import Spans, Timetable
@@ -131,11 +132,17 @@ class RollCall:
         return found
 
     def gather(self, wanted: int, now: Callable[[], float], sleep: Callable[[float], None], trace: Trace) -> Sequence[int]:
-        """Those on the roll when there are so many, looking every second until then; all where nobody else will come."""
+        """Those on the roll when there are so many, looking every second until then; all where nobody else will come.
+
+        Where that is because batteries are empty for ever, a run that ends at a virtual time goes on until then.
+        """
         began = now()
         while len(found := self.present(now())) < wanted:
             arrival = self.next_arrival(now())
             if math.isinf(arrival):
+                if self._batteries:
+                    with suppress(SimulationError):
+                        sleep(math.inf)
                 break
             looks = max(1.0, math.ceil((arrival - began) / LOOKS_EVERY))
             left = began + looks * LOOKS_EVERY - now()
