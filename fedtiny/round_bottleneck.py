@@ -5,6 +5,7 @@ version before to the round's own version is divided among causes by what that d
 things overlap:
 
     compute    its processor works               start_up   it starts what will work
+    out_of_memory   its processor waits for storage, because what a step needs does not fit its memory (it pages)
     upload     its uplink is occupied            download   its downlink is occupied
     offline    it is not there, or the server waits until enough devices are
     latency    a message of its own is between the ends of the link, or was lost and will be sent again
@@ -19,6 +20,7 @@ the strategy's timeout did, the whole span is `timeout`. What led to the last ve
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ from fedtiny.simulation.trace import (
     INTERRUPTED,
     LATE,
     LOST,
+    PAGING,
     REPEATED,
     START_UP,
     UPLOAD,
@@ -48,6 +51,9 @@ __all__ = ["CAUSES", "Cause", "round_causes", "shared_out"]
 Span = tuple[float, float]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_RARE: Final = ("offline", "out_of_memory")
+"""Causes that are named where they take time; all others always are."""
 
 
 def round_causes(
@@ -157,8 +163,9 @@ def shared_out(
     working = np.isin(kinds, WORK)
     left, seconds = [span], {}
     for cause, chosen in (
-        ("compute", working & (kinds != START_UP)),
+        ("compute", working & (kinds != START_UP) & (kinds != PAGING)),
         ("start_up", kinds == START_UP),
+        ("out_of_memory", kinds == PAGING),
         ("upload", kinds == UPLOAD),
         ("download", kinds == DOWNLOAD),
     ):
@@ -173,8 +180,7 @@ def shared_out(
         after = _uncovered(left, spans)
         seconds[cause] = _length(left) - _length(after)
         left = after
-    if not missing:
-        del seconds["offline"]
+    seconds = {cause: taken for cause, taken in seconds.items() if taken or cause not in _RARE}
     return {**seconds, "stall": _length(left)}  # type: ignore[dict-item]
 
 

@@ -7,6 +7,7 @@ Every link of the chain begins when the one before it ends, so the seconds of al
 
     compute    the processor works               start_up   it starts what will work
     upload     the uplink is occupied            download   the downlink is occupied
+    out_of_memory   the processor waits for storage, because what a step needs does not fit the memory (a device that pages)
     latency    a message is between the ends of a link, or was lost and will be sent again
     polling    a message waits until its device looks for one
     offline    its device is not there, or the server waits until enough devices are
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedtiny.simulation.absences import AwayUntil, nobody_away
-from fedtiny.simulation.path_links import CAUSES, CODES, SERVER, Cause, Link, merged_links, without_absences
+from fedtiny.simulation.path_links import CAUSE_OF_WORK, CAUSES, CODES, SERVER, Cause, Link, merged_links, without_absences
 from fedtiny.simulation.trace import (
     ABORTED,
     DONE,
@@ -35,7 +36,6 @@ from fedtiny.simulation.trace import (
     LATE,
     LOST,
     REPEATED,
-    START_UP,
     UPLOAD,
     WORK,
     Columns,
@@ -203,8 +203,7 @@ class _Walk:
                 self._occupancy(row, "upload")
                 row = self._uplink(row)
             else:
-                cause: Cause = "start_up" if kind == START_UP else "compute"
-                self._link(row, cause, self.columns.start[row], self.columns.end[row])
+                self._link(row, CAUSE_OF_WORK[int(kind)], self.columns.start[row], self.columns.end[row])
                 row = self._processor(row)
 
     def _uplink(self, row: int) -> int:

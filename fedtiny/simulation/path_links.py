@@ -2,14 +2,15 @@
 
 import math
 from bisect import bisect_right
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
 from fedtiny.simulation.absences import AwayUntil
+from fedtiny.simulation.trace import EVALUATE, PAGING, START_UP, TRAIN
 
-Cause = Literal["compute", "start_up", "upload", "download", "latency", "polling", "stall", "timeout", "offline"]
-CAUSES: Final[tuple[Cause, ...]] = ("compute", "start_up", "upload", "download", "latency", "polling", "stall", "timeout", "offline")
+Cause = Literal["compute", "start_up", "upload", "download", "latency", "polling", "stall", "timeout", "offline", "out_of_memory"]
+CAUSES: Final[tuple[Cause, ...]] = get_args(Cause)
 CODES: Final[dict[Cause, int]] = {cause: code for code, cause in enumerate(CAUSES)}
 
 SERVER: Final = -1
@@ -17,6 +18,9 @@ SERVER: Final = -1
 
 Link = tuple[int, int, int, float, float]
 """Device, round, place of its cause in CAUSES, start and end (s)."""
+
+CAUSE_OF_WORK: Final[dict[int, Cause]] = {EVALUATE: "compute", PAGING: "out_of_memory", START_UP: "start_up", TRAIN: "compute"}
+"""What keeps a device whose processor is busy, by the kind of the activity."""
 
 
 def without_absences(links: list[Link], away: AwayUntil, end: float) -> list[Link]:

@@ -77,6 +77,28 @@ def test_a_step_takes_the_storage_longer_and_joules_and_plan_follow(tight):
     assert row["paging_seconds"] == pytest.approx(3 * waits)
 
 
+def test_memory_that_is_too_small_is_a_cause_of_its_own_where_the_time_went(tight):
+    # a round of the slowest device: two ways of 0.5 s, three steps of 1 s, and three waits for storage
+    pages, planned = fedtiny.run(tight()), plan(tight(learning="none")).document
+    waits = 3 * ((needed(tight(learning="none")) - 10_000) * (1 / 20e3 + 1 / 40e3))
+    assert pages.attribution["critical_path"] == pytest.approx({"compute": 6.0, "latency": 2.0, "out_of_memory": 2 * waits}, rel=1e-9)
+    assert planned["bottleneck"]["seconds_per_round"] == pytest.approx({"compute": 3.0, "latency": 1.0, "out_of_memory": waits}, rel=1e-9)
+    assert set(pages.rounds["bottleneck_cause"].to_pylist()[1:]) == {"out_of_memory"}
+    assert pages.summary["bottleneck"] == planned["bottleneck"]["cause"] == "out_of_memory"
+    fits = fedtiny.run(tight(**{"device.memory": "1 GB"}))
+    assert set(fits.attribution["critical_path"]) == {"compute", "latency"}
+
+
+def test_devices_that_are_left_out_for_their_memory_are_waited_for_by_nobody(tight):
+    group = tight().to_plain()["fleet"][0]
+    small = {**group, "count": 1, "device": {**group["device"], "paging": None}}
+    large = {**group, "count": 1, "device": {**group["device"], "memory": "1 GB", "paging": None}}
+    result = fedtiny.run(tight(fleet=[small, large], on_out_of_memory="exclude"))
+    assert result.devices["status"].to_pylist() == ["excluded", "trained"]
+    assert set(result.rounds["bottleneck_device"].to_pylist()[1:]) == {1}
+    assert result.attribution["critical_path"] == pytest.approx({"compute": 6.0, "latency": 2.0})
+
+
 def test_a_smaller_last_batch_pages_less(tight):
     # 50 examples of a device in batches of 20: the third is half as large
     even = fedtiny.run(tight(**{"data.examples": 100, "training.local_steps": 2}))

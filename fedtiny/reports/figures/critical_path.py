@@ -21,6 +21,7 @@ CAUSE_COLORS: Final = {
     "stall": style.SOFT,
     "timeout": style.FADED,
     "offline": style.PAPER,
+    "out_of_memory": style.YELLOW,
 }
 _BAR: Final = 0.3
 _LEAST_LABELLED: Final = 0.05
@@ -44,7 +45,10 @@ def draw(results: Sequence[RunResult]) -> Figure | None:
     axes.set_xlim(0, scale(longest) * (1.0 if len(rows) == 1 else 1.02))
     axes.set_xlabel(f"critical path, {scale.unit} per round")
     causes = [cause for cause in CAUSE_COLORS if any(cause in seconds for _, seconds in rows)]
-    handles = [Patch(facecolor=CAUSE_COLORS[cause], label=cause.replace("_", "-"), **_outline(cause)) for cause in causes]
+    handles = [
+        Patch(facecolor=CAUSE_COLORS[cause], label=cause.replace("_", "-" if cause == "start_up" else " "), **_outline(cause))
+        for cause in causes
+    ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(causes), handlelength=1.5, columnspacing=1.3, handletextpad=0.5)
     return figure
 
@@ -60,7 +64,7 @@ def _draw_bar(axes: Axes, place: int, seconds: dict[str, float], longest: float,
     for cause, part in seconds.items():
         axes.barh(place, scale(part), 0.66, scale(left), color=CAUSE_COLORS[cause], **_outline(cause))
         if part >= _LEAST_LABELLED * longest:
-            color = style.ON_LIGHT if cause in ("timeout", "start_up", "upload", "polling") else style.ON_DARK
+            color = style.ON_LIGHT if cause in ("timeout", "start_up", "upload", "polling", "out_of_memory") else style.ON_DARK
             middle = (scale(left + part / 2), place)
             axes.annotate(percent(part / whole), middle, color=color, fontsize=6.5, ha="center", va="center_baseline")
         left += part
