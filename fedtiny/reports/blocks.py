@@ -1,6 +1,7 @@
 """What a page is made of: sections of tables, figures, sentences and listings, as plain values that the template writes."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,20 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Listing:
-    """Text to be read and copied as it stands (YAML, BibTeX); folded away under its title until asked for."""
+    """Text to be read and copied as it stands (YAML, BibTeX); folded away under its title until asked for.
+
+    With the name of a `file`, the page offers it for download under that name.
+    """
 
     title: str
     text: str
+    file: str = ""
     kind: str = "listing"
+
+    @property
+    def address(self) -> str:
+        """The text as an address that holds it (RFC 2397), so that a download asks nobody for anything."""
+        return f"data:text/plain;charset=utf-8,{quote(self.text)}"
 
 
 Block = Table | Picture | Sentences | Listing

@@ -4,6 +4,8 @@ A figure is a file in figures/ with a function `draw`, and one line below. Figur
 beside it as SVG and PNG, for papers. Nothing of the host enters, so the same folders give the same bytes.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from matplotlib.figure import Figure
 from fedtiny.errors import FolderError
 from fedtiny.reports import style
 from fedtiny.reports.blocks import Page, Picture
+from fedtiny.reports.citations import CITATIONS_FILE, bibtex_of
 from fedtiny.reports.figures import (
     charge_over_time,
     chosen_delays,
@@ -99,6 +102,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     results = _named_apart([read_run(place) for place in places], places)
     figures = {figure.name: (drawn, figure.caption, figure.wide) for figure in RUN_FIGURES if (drawn := figure.draw(results)) is not None}
     pictures = _write_figures(figures, Path(out))
+    _write_citations(results, Path(out))
     page = run_page(results[0], pictures) if len(results) == 1 else comparison_page(results, pictures)
     return _write_page(page, Path(out))
 
@@ -117,6 +121,7 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None) -> Pat
         "sweep_curves": (sweep_curves.draw(sweep, runs), "Accuracy over virtual time of every cell, one line for each seed."),
     }
     pictures = _write_figures({name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}, place)
+    _write_citations(list(runs.values()), place)
     return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
 
 
@@ -152,12 +157,24 @@ def _remove_others(folder: Path, kept: Iterable[str]) -> None:
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
+def _write_citations(results: Sequence[RunResult], out: Path) -> None:
+    """Writes citations.bib beside the page, if anything is cited."""
+    if entries := bibtex_of(results):
+        replace_file(out / CITATIONS_FILE, entries.encode())
+
+
 def _write_page(page: Page, out: Path) -> Path:
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     css = Markup((here / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    html = environment.get_template("report.html.jinja").render(page=page, css=css)
+    script = Markup((here / "report.js").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    html = environment.get_template("report.html.jinja").render(page=page, css=css, script=script, script_hash=_hash(script))
     replace_file(out / REPORT_FILE, (html + "\n").encode())
     return out / REPORT_FILE
+
+
+def _hash(script: str) -> str:
+    """The script's name in the page's Content-Security-Policy: no other script runs there (W3C, CSP Level 3, section 2.3.1)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

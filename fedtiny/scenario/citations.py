@@ -3,6 +3,7 @@
 from typing import Final
 
 from fedtiny.results.record import Citation
+from fedtiny.scenario.device_citations import device_citations
 from fedtiny.scenario.schema import Scenario
 from fedtiny.strategies.dga import DGA
 from fedtiny.strategies.flower_private import PrivateFedAvg
@@ -203,7 +204,7 @@ _USED_BY: Final[dict[tuple[str, str], tuple[str, str]]] = {
 
 
 def citations_of(scenario: Scenario) -> list[Citation]:
-    """What a scenario uses, each work once: Flower always, and TinyTL always for its memory accounting."""
+    """What a scenario uses, each work once: Flower, TinyTL for its memory accounting, and the sources of its devices and networks."""
     used = {"beutel2020flower": "strategies and messages", "cai2020tinytl": "memory accounting"}
     for family in ("strategy", "update", "model", "data"):
         key_and_reason = _USED_BY.get((family, getattr(scenario, family).kind))
@@ -218,7 +219,8 @@ def citations_of(scenario: Scenario) -> list[Citation]:
     if getattr(scenario.model, "quantization", None) is not None:
         used["jacob2018quantization"] = "quantisation to int8"
         used["lin2022ondevice"] = ", ".join(filter(None, [used.get("lin2022ondevice"), "training of an int8 network"]))
-    return [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]
+    works = [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]
+    return works + device_citations(scenario)
 
 
 def _used_by_options(scenario: Scenario) -> dict[str, str]:

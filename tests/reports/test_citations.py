@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from fedtiny.reports.citations import citation_blocks, citations_of
+from fedtiny.reports.citations import bibtex_of, citation_blocks, citations_of
 
 
 def test_a_work_cited_by_several_runs_is_listed_once(fedavg, dga):
@@ -17,3 +17,16 @@ def test_bibtex_can_be_copied(fedavg):
 
 def test_without_citations_there_is_nothing_to_cite(fedavg):
     assert citation_blocks([replace(fedavg, citations=[])]) == ()
+
+
+def test_an_entry_written_in_one_line_is_broken_at_its_fields_and_nowhere_else(fedavg):
+    entry = "@misc{k, title={{Of a, b and {c, d}}}, author={A, B and C}, howpublished={\\url{https://example.org/x}}}"
+    work = {"key": "k", "text": "K.", "bibtex": entry, "why": "the network"}
+    lines = bibtex_of([replace(fedavg, citations=[work])]).splitlines()
+    assert lines == [
+        "@misc{k,",
+        "  title={{Of a, b and {c, d}}},",
+        "  author={A, B and C},",
+        "  howpublished={\\url{https://example.org/x}}",
+        "}",
+    ]
