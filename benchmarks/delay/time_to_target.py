@@ -1,11 +1,12 @@
 """Time to target accuracy against latency: FedAvg, asynchronous strategies and delayed averaging, on three ways to spread the data.
 
     fedtiny sweep scenarios/papers/dga_time_to_target.yaml --seeds 5 --out runs/papers/dga_time_to_target
-    python benchmarks/delay/time_to_target.py [--runs runs/papers/dga_time_to_target] [--out docs/figures/dga_time_to_target]
+    python benchmarks/delay/time_to_target.py [--runs runs/papers/dga_time_to_target ...] [--out docs/figures/dga_time_to_target]
 
 Three rows: time to target; what of it is the clock, the seconds that ten client updates take (a round of everybody); and what of it is
 learning, how many times ten client updates it takes. A delay bends the second row at L = D c; what drift costs is the third row alone.
 Means over the seeds with 95 % intervals (Student's t); a strategy of which any seed does not reach the target has no point.
+Several folders count as one sweep.
 """
 
 import argparse
@@ -17,9 +18,10 @@ from typing import Any, Final
 
 from cells import Cell, cells_of
 from law import write
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from fedtiny.reports.style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, TWO_COLUMNS, VERMILLION, new_figure, paper
+from fedtiny.reports.style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, SOFT, TWO_COLUMNS, VERMILLION, new_figure, paper
 from fedtiny.results.metrics import mean_interval
 
 UPDATES: Final = 10
@@ -40,6 +42,7 @@ PUBLISHED: Final = (2.55, 4.07)
 ROUND: Final = 0.5
 """Seconds of the K steps of a round."""
 ROWS: Final = {"time": "time to target (s)", "clock": "seconds per\nten client updates", "learning": "ten client updates\nto target"}
+NOTHING: Final = "no strategy reaches\nthe target with every seed"
 PARTITIONS: Final = {"iid": "IID", "dirichlet": "Dirichlet 0.5", "shards": "2 classes per client"}
 
 Points = dict[tuple[str, str], dict[float, list[dict[str, float | None]]]]
@@ -97,19 +100,32 @@ def draw(points: Points, out: Path) -> None:
                 axes = panels[row][column]
                 for name, (colour, marker, dash) in LOOK.items():
                     line(axes, points.get((partition, name), {}), quantity, colour, marker, dash, name)
-                axes.set(xscale="log", yscale="log")
-                for axis in (axes.xaxis, axes.yaxis):
-                    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                    axis.set_major_formatter("{x:g}")
-                    axis.set_minor_locator(NullLocator())
-                axes.grid(visible=True)
+                if not any(len(drawn.get_xdata()) for drawn in axes.lines):
+                    axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", va="center", color=SOFT)
                 if column == 0:
                     axes.set_ylabel(label)
             panels[0][column].set_title(title)
-            panels[-1][column].set_xlabel("round trip (s)")
+        for axes in panels.flat:
+            logarithmic(axes)
+            axes.grid(visible=True)
+        for axes in panels[-1]:
+            axes.set_xlabel("round trip (s)")
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(LOOK) // 2, columnspacing=1.0)
         write(figure, out)
+
+
+def logarithmic(axes: Axes) -> None:
+    """Both axes, where anything is drawn; an axis without values has no ticks, as a logarithm of nothing has none."""
+    for axis, side in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        neighbours = getattr(axes, f"get_shared_{side}_axes")().get_siblings(axes)
+        if not any(len(drawn.get_xdata()) for panel in neighbours for drawn in panel.lines):
+            axis.set_ticks([])
+            continue
+        getattr(axes, f"set_{side}scale")("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
 
 
 def line(
@@ -149,10 +165,10 @@ def table(points: Points) -> list[dict[str, Any]]:
 def main() -> None:
     """Reads the sweep, draws, and prints time to target by strategy and round trip."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("runs/papers/dga_time_to_target"))
+    parser.add_argument("--runs", type=Path, nargs="+", default=[Path("runs/papers/dga_time_to_target")])
     parser.add_argument("--out", type=Path, default=Path("docs/figures/dga_time_to_target"))
     options = parser.parse_args()
-    points = points_of(cells_of(options.runs))
+    points = points_of([cell for folder in options.runs for cell in cells_of(folder)])
     draw(points, options.out)
     rows = table(points)
     options.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
