@@ -24,6 +24,7 @@ from flwr.app import UserConfig
 from fedtiny.attribution import attribution
 from fedtiny.battery_drain import drains
 from fedtiny.battery_results import battery_notes, charges_table, with_batteries
+from fedtiny.carbon_results import emissions_summary, with_emissions
 from fedtiny.design.pretraining import save_values
 from fedtiny.errors import ScenarioError
 from fedtiny.federation.deferred_clients import Training
@@ -196,7 +197,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
 def _result(world: World, history: _History, started: float) -> RunResult:
     scenario = world.blueprint.scenario
     activities = activities_of(world, history.trace, {item.round: item.virtual_time for item in history.versions}, history.end)
-    devices = with_batteries(devices_table(world, activities), history.trace)
+    devices = with_emissions(with_batteries(devices_table(world, activities), history.trace), scenario)
     where = attribution(world.blueprint, history.trace, [version.virtual_time for version in history.versions], activities.stalls)
     rounds = rounds_table(world, history.trace, history.versions, activities, where.rounds)
     return RunResult(
@@ -211,7 +212,11 @@ def _result(world: World, history: _History, started: float) -> RunResult:
         charges=charges_table(history.trace),
         attribution=where.document,
         model=model_of(world, history.last),
-        summary={**summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass), **where.summary},
+        summary={
+            **summary_of(rounds, devices, scenario.stop.target_accuracy, history.lost_mass),
+            **where.summary,
+            **emissions_summary(world, history.trace, history.versions, activities),
+        },
         provenance=_provenance(scenario, started),
         citations=citations_of(scenario),
         notes=_notes(world, history),

@@ -2,7 +2,7 @@
 
 The numbers are those of a run without learning (timing_run.py) up to the scenario's last round, so they are those of `fedtiny
 run` wherever learning does not end it earlier. Times are virtual seconds; energy counts waiting too, and is unknown (null)
-where the power of any device is.
+where the power of any device is. `carbon` is there where the scenario states a carbon intensity.
 """
 
 from collections import Counter
@@ -15,11 +15,12 @@ import numpy as np
 
 from fedtiny.alike_devices import DeviceClass
 from fedtiny.battery_results import battery_notes
+from fedtiny.carbon_results import emission_factors
 from fedtiny.costs.paging import paged_bytes
 from fedtiny.device_classes import TimedFleet
-from fedtiny.planned_energy import planned_energy
+from fedtiny.planned_energy import planned_energies
 from fedtiny.recording import away_of
-from fedtiny.reports.quantities import count, joules, percent, seconds, size
+from fedtiny.reports.quantities import count, grams, joules, percent, seconds, size
 from fedtiny.round_bottleneck import CAUSES, Cause, round_causes
 from fedtiny.scenario.schema import Scenario
 from fedtiny.strategies.asked import asked_at_once
@@ -54,7 +55,7 @@ def plan(scenario: Scenario, *, allow_code: bool = False, progress: Progress | N
         "failures": sum(version.participation.failures for version in run.versions),
         "bytes_down": last.bytes_down,
         "bytes_up": last.bytes_up,
-        "energy": planned_energy(run),
+        **_energy(run),
         "bottleneck": _bottleneck(run, times),
         "notes": [*_notes(scenario), *battery_notes(run.trace.batteries)],
     }
@@ -93,6 +94,7 @@ def total_rows(document: dict[str, Any]) -> list[dict[str, str]]:
             "down": size(document["bytes_down"]),
             "up": size(document["bytes_up"]),
             "energy": joules(document["energy"]),
+            **({"carbon": grams(document["carbon"])} if "carbon" in document else {}),
             **limit,
         }
     ]
@@ -154,6 +156,13 @@ def _budgets(row: dict[str, Any]) -> str:
 
 def _paging_text(row: dict[str, Any]) -> str:
     return f", pages {size(row['paged_bytes'])} a step" if row["paged_bytes"] else ""
+
+
+def _energy(run: TimedRun) -> dict[str, float | None]:
+    """The energy of all, and what it emitted where the scenario says on which grid; None where unknown."""
+    spent, factors = planned_energies(run), emission_factors(run.fleet.blueprint.scenario)
+    found = {"energy": spent} if factors is None else {"energy": spent, "carbon": spent * factors}
+    return {name: None if np.isnan(values).any() else float(values.sum()) for name, values in found.items()}
 
 
 def _bottleneck(run: TimedRun, times: Sequence[float]) -> dict[str, Any] | None:

@@ -13,22 +13,24 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def planned_energy(run: TimedRun) -> float | None:
-    """Joules of the listed devices up to the last version, an activity in progress pro rata; None where one of them has unknown ones."""
+def planned_energies(run: TimedRun) -> Floats:
+    """Joules of the listed devices of each group up to the last version, an activity in progress pro rata, (groups,); nan where they are
+    not known of one of them."""
     fleet, columns, until = run.fleet, run.trace.columns(), run.versions[-1].virtual_time
-    if any(item.one.traits.device.power is None for item in fleet.classes):
-        return None
     absences = _absences(run, columns, until)
     length = columns.end - columns.start
     at_once = (columns.start <= until).astype(np.float64)
     share = np.clip(np.divide(until - columns.start, length, out=at_once, where=length > 0), 0.0, 1.0)
     # what the version set off and was over at once is not its own
     share[run.versions[-1].begun :][columns.end[run.versions[-1].begun :] <= until] = 0.0
-    recorded = energies(fleet.blueprint.fleet, columns.device, columns.kind, length, columns.amount) * share
-    total = float(recorded.sum() + _of_tails(run, columns, until, absences).sum()) + _of_waiting(
-        run, columns, length * share, until, absences
-    )
-    return None if np.isnan(total) else total
+    devices = fleet.blueprint.fleet
+    recorded = energies(devices, columns.device, columns.kind, length, columns.amount) * share
+    after = radio_tails(devices, columns, np.unique(columns.device).astype(np.int64), until, absences)
+    of_tails = energies(devices, after.device, after.kind, after.end - after.start, np.zeros(len(after.device)))
+    result = _of_waiting(run, columns, length * share, until, absences)
+    for who, joules in ((columns.device, recorded), (after.device, of_tails)):
+        result += np.bincount(devices.groups_of(who.astype(np.int64)), weights=joules, minlength=len(result))
+    return result
 
 
 def _absences(run: TimedRun, columns: Columns, until: float) -> Absences:
@@ -41,15 +43,8 @@ def _absences(run: TimedRun, columns: Columns, until: float) -> Absences:
     return away_of(plans, run.trace)(devices, until)
 
 
-def _of_tails(run: TimedRun, columns: Columns, until: float, absences: Absences) -> Floats:
-    """Joules of each tail of a radio."""
-    fleet = run.fleet.blueprint.fleet
-    after = radio_tails(fleet, columns, np.unique(columns.device).astype(np.int64), until, absences)
-    return energies(fleet, after.device, after.kind, after.end - after.start, np.zeros(len(after.device)))
-
-
-def _of_waiting(run: TimedRun, columns: Columns, spent: Floats, until: float, absences: Absences) -> float:
-    """Joules of all listed devices while they waited; `spent` are the seconds of each activity up to `until` (s)."""
+def _of_waiting(run: TimedRun, columns: Columns, spent: Floats, until: float, absences: Absences) -> Floats:
+    """Joules of the listed devices of each group while they waited; `spent` are the seconds of each activity up to `until` (s)."""
     fleet, classes = run.fleet, run.fleet.classes
     place = fleet.places_of(columns.device.astype(np.int64))
     working = np.isin(columns.kind, WORK)
@@ -58,6 +53,9 @@ def _of_waiting(run: TimedRun, columns: Columns, spent: Floats, until: float, ab
     listed = np.array([item.count for item in classes])
     if fleet.population is not None or int(listed.sum()) > LISTED_WHOLE:
         listed = np.bincount(place[np.unique(columns.device, return_index=True)[1]], minlength=len(classes))
-    idle = np.array([0.0 if item.one.traits.device.power is None else item.one.traits.device.power.idle for item in classes])
-    fits = np.array([item.one.fits for item in classes])
-    return float((idle * (listed * until - busy - gone))[fits].sum())
+    powers = [item.one.traits.device.power for item in classes]
+    idle = np.array([np.nan if power is None else power.idle for power in powers])
+    waited = np.where([item.one.fits for item in classes], listed * until - busy - gone, 0.0)
+    joules = np.where(waited == 0.0, 0.0, idle * waited)
+    groups = np.array([item.one.traits.group for item in classes])
+    return np.bincount(groups, joules, len(fleet.blueprint.fleet.groups)).astype(np.float64)

@@ -95,7 +95,7 @@ def rounds_table(
     """One row per version of the global model; `waited_for` is the bottleneck's device and cause of each, null where they are not given."""
     waited_for = [(None, None)] * len(versions) if waited_for is None else waited_for
     times = np.asarray([version.virtual_time for version in versions])
-    energy = cumulative_energy(activities, times) - _set_off(world, trace, versions)
+    energy = cumulative_energy(activities, times) - set_off(world, trace, versions)
     return pa.table(
         {
             "round": [version.round for version in versions],
@@ -126,18 +126,22 @@ def labels_table(versions: Sequence[Version]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LABELS)
 
 
-def _set_off(world: World, trace: Trace, versions: Sequence[Version]) -> list[float]:
-    """Joules of what each version set off and what was over at once, over links that take no time."""
-    columns = trace.columns()
+def set_off(world: World, trace: Trace, versions: Sequence[Version], factors: Floats | None = None) -> Floats:
+    """Joules of what each version set off and what was over at once, over links that take no time, (versions,).
+
+    `factors` of the groups (groups,) make something else of joules.
+    """
+    columns, fleet = trace.columns(), world.blueprint.fleet
     result = []
     for version in versions:
         until = int(np.searchsorted(columns.start, version.virtual_time, "right"))
         later = slice(version.begun, max(version.begun, until))
         rows = np.arange(later.start, later.stop)[columns.end[later] <= version.virtual_time]
         seconds = columns.end[rows] - columns.start[rows]
-        joules = energies(world.blueprint.fleet, columns.device[rows], columns.kind[rows], seconds, columns.amount[rows])
+        joules = energies(fleet, columns.device[rows], columns.kind[rows], seconds, columns.amount[rows])
+        joules = joules if factors is None else joules * factors[fleet.groups_of(columns.device[rows].astype(np.int64))]
         result.append(sum(np.nan_to_num(joules, nan=0.0).tolist()))
-    return result
+    return np.array(result)
 
 
 def devices_table(world: World, activities: Activities) -> pa.Table:

@@ -13,6 +13,7 @@ import torch
 from fedtiny.attribution import attribution
 from fedtiny.battery_results import battery_notes, charges_table, with_batteries
 from fedtiny.blueprint import Blueprint
+from fedtiny.carbon_results import emissions_summary, with_emissions
 from fedtiny.device_classes import TimedFleet
 from fedtiny.federation.grid import Participation
 from fedtiny.participation import Participant, memory_needs, paging_sentences
@@ -33,7 +34,7 @@ def timed_result(run: TimedRun) -> RunResult:
     world = cast(World, _TimedWorld(run.fleet))
     versions = [_version(run, place) for place in range(len(run.versions))]
     activities = activities_of(world, run.trace, {version.round: version.virtual_time for version in versions}, run.end)
-    devices = with_batteries(devices_table(world, activities), run.trace)
+    devices = with_emissions(with_batteries(devices_table(world, activities), run.trace), scenario)
     where = attribution(run.fleet.blueprint, run.trace, [version.virtual_time for version in versions], activities.stalls)
     rounds = rounds_table(world, run.trace, versions, activities, where.rounds)
     return RunResult(
@@ -47,7 +48,12 @@ def timed_result(run: TimedRun) -> RunResult:
         critical_path=where.critical_path,
         charges=charges_table(run.trace),
         attribution=where.document,
-        summary={**run_summary(rounds, devices, None), "lost_mass": None, **where.summary},
+        summary={
+            **run_summary(rounds, devices, None),
+            "lost_mass": None,
+            **where.summary,
+            **emissions_summary(world, run.trace, versions, activities),
+        },
         citations=citations_of(scenario),
         notes=list(_notes(run)),
         memory=memory_needs([item.one for item in run.fleet.classes]),

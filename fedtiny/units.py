@@ -10,6 +10,7 @@
 | energy | joule | Joules | `1 J`, `3 mJ` |
 | what a battery holds | joule | StoredJoules | `15 Wh`, `4000 mAh x 3.85 V` |
 | energy per byte | joule per byte | JoulesPerByte | `92 nJ/B`, `11.5 nJ/bit` |
+| carbon intensity of electricity | gram of CO2e per kilowatt-hour | CarbonIntensity | `400 g/kWh`, `0.4 kg/kWh` |
 
 The space between number and unit is optional. A bare number is refused where a unit is needed, because nobody can
 tell 20 ms from 20 s afterwards. Values are written back in the base unit, with all their digits.
@@ -39,6 +40,8 @@ ENERGY: Final = {f"{prefix}J": factor for prefix, factor in {**_SMALL, "k": 1e3,
 ENERGY_PER_BYTE: Final = {f"{prefix}J/B": factor for prefix, factor in _SMALL.items()} | {
     f"{prefix}J/bit": factor * 8 for prefix, factor in _SMALL.items()
 }
+
+CARBON_INTENSITY: Final = {"g/kWh": 1.0, "kg/kWh": 1e3, "kg/MWh": 1.0, "t/MWh": 1e3}
 
 CHARGE: Final = {"mAh": 3.6, "Ah": 3600.0}
 VOLTAGE: Final = {"V": 1.0, "mV": 1e-3}
@@ -129,3 +132,9 @@ JoulesPerByte = Annotated[
     float, BeforeValidator(_checked(ENERGY_PER_BYTE, "92 nJ/B", zero=True)), PlainSerializer(_writer("J/B")), _schema("92 nJ/B")
 ]
 StoredJoules = Annotated[float, BeforeValidator(_stored), PlainSerializer(_writer("J")), _schema("4000 mAh x 3.85 V")]
+CarbonIntensity = Annotated[
+    float,
+    BeforeValidator(_checked(CARBON_INTENSITY, "400 g/kWh", zero=True)),
+    PlainSerializer(_writer("g/kWh")),
+    _schema("400 g/kWh"),
+]

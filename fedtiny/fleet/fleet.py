@@ -21,6 +21,7 @@ from fedtiny.fleet.device import CustomDevice, DeviceOverride, DeviceProfile
 from fedtiny.fleet.network import CustomNetwork, NetworkOverride, NetworkProfile
 from fedtiny.parts import Part
 from fedtiny.randomness import Streams
+from fedtiny.units import CarbonIntensity
 
 Integers = NDArray[np.int64]
 CatalogDevice = Annotated[str, AfterValidator(known_device)]
@@ -44,6 +45,9 @@ class FleetGroup(Part):
 
     battery: Battery | None = None
     """What each of its devices lives on; left out: they have all the energy they need. Needs a device whose power is known."""
+
+    carbon_intensity: CarbonIntensity | None = None
+    """Grams of CO2e per kilowatt-hour of the grid that these devices are fed from; left out: the scenario's."""
 
     @property
     def name(self) -> str:

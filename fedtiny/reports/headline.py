@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fedtiny.reports.quantities import count, joules, number, percent, seconds, size
+from fedtiny.reports.quantities import count, grams, joules, number, percent, seconds, size
 from fedtiny.reports.sweep_axes import value_label
 from fedtiny.results.metrics import Target, accuracies, device_classes, stall_shares_by_class, time_to_target
 from fedtiny.results.record import RunResult
@@ -48,7 +48,8 @@ def _cost(result: RunResult) -> str:
     summary = result.summary
     if not summary["rounds"]:
         return ""
-    energy = "" if summary["energy"] is None else f" and spent {joules(summary['energy'])}"
+    emitted = f" ({grams(summary['carbon'])})" if summary.get("carbon") is not None else ""
+    energy = "" if summary["energy"] is None else f" and spent {joules(summary['energy'])}{emitted}"
     return f"The fleet sent {size(summary['bytes_up'])}, received {size(summary['bytes_down'])}{energy}."
 
 

@@ -27,6 +27,7 @@ class Scale:
 _TIMES: Final = (Scale(1e-6, "µs"), Scale(1e-3, "ms"), Scale(1.0, "s"), Scale(60.0, "min"), Scale(3600.0, "h"), Scale(86400.0, "d"))
 _SIZES: Final = (Scale(1.0, "B"), Scale(1e3, "kB"), Scale(1e6, "MB"), Scale(1e9, "GB"), Scale(1e12, "TB"))
 _ENERGIES: Final = (Scale(1e-6, "µJ"), Scale(1e-3, "mJ"), Scale(1.0, "J"), Scale(1e3, "kJ"), Scale(1e6, "MJ"), Scale(1e9, "GJ"))
+_MASSES: Final = (Scale(1e-6, "µg"), Scale(1e-3, "mg"), Scale(1.0, "g"), Scale(1e3, "kg"), Scale(1e6, "t"), Scale(1e9, "kt"))
 _LEAST_COUNT: Final = {"min": 2.0, "h": 2.0, "d": 2.0}
 _EXACT: Final = 1e-9
 _MINUS: Final = "\N{MINUS SIGN}"
@@ -68,6 +69,12 @@ def size(value: float | None) -> str:
 def joules(value: float | None) -> str:
     """An energy: "1.3 kJ"; a dash for None."""
     return _written(value, _ENERGIES, "J")
+
+
+def grams(value: float | None) -> str:
+    """Emissions in CO2 equivalents: "1.3 kg CO2e"; a dash for None."""
+    text = _written(value, _MASSES, "g")
+    return text if text == NONE else f"{text}{_SPACE}CO2e"
 
 
 def _written(value: float | None, scales: Sequence[Scale], zero: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedtiny.reports.blocks import Table, Tile
-from fedtiny.reports.quantities import NONE, count, joules, number, percent, ratio, seconds, size
+from fedtiny.reports.quantities import NONE, count, grams, joules, number, percent, ratio, seconds, size
 from fedtiny.results.metrics import (
     DeviceClass,
     FloatArray,
@@ -58,6 +58,7 @@ def tiles(result: RunResult) -> tuple[Tile, ...]:
             joules(summary["energy"]),
             "idle included" if summary["energy"] is not None else "not known for every device",
         ),
+        *((Tile("emissions of the fleet", grams(summary["carbon"]), "of its energy"),) if "carbon" in summary else ()),
     )
 
 

@@ -75,9 +75,9 @@ def read_table(path: Path, schema: pa.Schema, *, added: Collection[str] = ()) ->
         raise FolderError(f"{path} cannot be read ({first_line(error)}); run the scenario again") from error
 
 
-def has_column(path: Path, name: str) -> bool:
-    """Whether a parquet file that can be read has a column."""
-    return name in pq.read_schema(path).names
+def columns_of(path: Path) -> list[str]:
+    """The columns of a parquet file that can be read."""
+    return list(pq.read_schema(path).names)
 
 
 def read_json(path: Path, required: tuple[str, ...]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from fedtiny.results.activities import Activities
 from fedtiny.results.files import (
     FORMAT,
     Content,
+    columns_of,
     first_line,
-    has_column,
     json_text,
     read_json,
     read_table,
@@ -32,7 +32,6 @@ from fedtiny.results.files import (
 )
 from fedtiny.results.record import (
     ACTIVITIES,
-    BATTERIES,
     CHARGES,
     CRITICAL_PATH,
     DEVICES,
@@ -59,6 +58,7 @@ WRITTEN: Final = {
     MODEL_FILE,
     TIMELINE_FILE,
     "report.html",
+    "citations.bib",
     "figures",
     *(f"{name}.parquet" for name in (*TABLES, *ADDED)),
 }
@@ -112,8 +112,8 @@ def read_run(folder: str | Path) -> RunResult:
         because = f": {run['reason']}" if run.get("reason") else ""
         raise FolderError(f"the run in {place} has no results, its status is {run['status']}{because}; run it again")
     tables = {name: read_table(place / f"{name}.parquet", schema, added=_ADDED_COLUMNS.get(name, ())) for name, schema in TABLES.items()}
-    if has_column(devices := place / "devices.parquet", BATTERIES.names[0]):
-        tables["devices"] = read_table(devices, devices_schema(batteries=True))
+    if (schema := devices_schema(columns_of(devices := place / "devices.parquet"))) != DEVICES:
+        tables["devices"] = read_table(devices, schema)
     missing = [key for key in RUN_KEYS if key not in run]
     if missing:
         raise FolderError(f"{place / RUN_FILE} lacks {', '.join(missing)}; run the scenario again")
@@ -167,9 +167,8 @@ def _rows(result: RunResult, name: str) -> Activities:
 
 
 def _schemas(result: RunResult) -> dict[str, pa.Schema]:
-    """The tables of a run and their columns, some of which only runs with batteries have."""
-    powered = BATTERIES.names[0] in result.devices.column_names
-    schemas = {**TABLES, **ADDED, "devices": devices_schema(batteries=powered)}
+    """The tables of a run and their columns, some of which only some runs have."""
+    schemas = {**TABLES, **ADDED, "devices": devices_schema(result.devices.column_names)}
     if not result.charges.num_rows:
         del schemas["charges"]
     return schemas

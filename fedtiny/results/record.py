@@ -7,6 +7,7 @@ multiply-accumulates.
 A table is made from columns with ``pa.table(columns, schema=ROUNDS)`` or from rows with ``pa.Table.from_pylist(rows, schema=ROUNDS)``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
@@ -113,9 +114,20 @@ CHARGES: Final = pa.schema(
 only where there are batteries."""
 
 
-def devices_schema(*, batteries: bool) -> pa.Schema:
-    """The columns of devices.parquet, with or without those of batteries."""
-    return pa.schema([*DEVICES, *(BATTERIES if batteries else ())])
+EMISSIONS: Final = pa.schema([pa.field("carbon", pa.float64())])
+"""What devices.parquet also says where the scenario gives a carbon intensity: grams of CO2e of the device's `energy`; null where that or
+the intensity of its group is unknown."""
+
+FLASH: Final = pa.schema([pa.field("flash_blocks_erased", pa.int64()), pa.field("flash_endurance_used", pa.float64())])
+"""What devices.parquet also says where the flash of a device of the fleet is known: how many erase blocks it wrote, and the share of a
+block's erase cycles that this used up (docs/background/energy.md); null for devices without."""
+
+_OF_SOME_RUNS: Final = (BATTERIES, EMISSIONS, FLASH)
+
+
+def devices_schema(present: Collection[str]) -> pa.Schema:
+    """The columns of a devices.parquet that has these: DEVICES, and those of BATTERIES, EMISSIONS and FLASH that begin among them."""
+    return pa.schema([*DEVICES, *(column for columns in _OF_SOME_RUNS if columns.names[0] in present for column in columns)])
 
 
 LABELS: Final = pa.schema(
@@ -191,7 +203,8 @@ class RunResult:
     path; wasted_compute and wasted_bytes, shares of processor time and of bytes whose work is in no version; mean_staleness, versions made
     between the one that a contribution started from and the one it is in; stragglers_stall, missing_stall and communication_stall,
     seconds that all devices together waited because others computed, because replies never came, and for other reasons; where devices
-    come and leave, offline_stall too, because the device that was waited for was not there.
+    come and leave, offline_stall too, because the device that was waited for was not there; where the scenario gives a carbon intensity,
+    `carbon`, grams of CO2e of the energy (null where unknown).
     `attribution` holds the same in full, empty where unknown:
 
         critical_path   seconds by cause                    staleness   contributions by staleness (a text)

@@ -26,7 +26,7 @@ from fedtiny.strategies.flower_robust import Bulyan, Krum, MultiKrum, require_en
 from fedtiny.strategies.synchronous import FlowerRounds
 from fedtiny.training.cohort_rules import Cohort
 from fedtiny.training.optimizer import SGD, Optimizer
-from fedtiny.units import PositiveSeconds
+from fedtiny.units import CarbonIntensity, PositiveSeconds
 from fedtiny.updates.full import Full
 
 Count = Annotated[int, Field(gt=0)]
@@ -114,6 +114,8 @@ class Scenario(Part):
     """Keys that override those of every network of the fleet."""
     server: ServerLink = FREE_SERVER
     """The server's connection as its clients see it: what all of them together can have at once; left out: unlimited and free."""
+    carbon_intensity: CarbonIntensity | None = None
+    """Grams of CO2e per kilowatt-hour of the grid that devices are fed from, such as 400 g/kWh; left out: no emissions are stated."""
     accounting: Literal["tinytl", "mcu", "autograd"] = "tinytl"
     """Which accounting of training memory decides what fits: TinyTL's tables, the int8 graph of a microcontroller (its peak SRAM
     against the device's memory), or what PyTorch keeps (docs/memory.md)."""

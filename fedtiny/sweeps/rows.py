@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fedtiny.reports.quantities import NONE, joules, number, percent, seconds, size
+from fedtiny.reports.quantities import NONE, grams, joules, number, percent, seconds, size
 from fedtiny.results.sweep import SweepResult
 
 _SUMMARY: Final[Mapping[str, Callable[[Any], str]]] = {
@@ -15,6 +15,7 @@ _SUMMARY: Final[Mapping[str, Callable[[Any], str]]] = {
     "bytes_up": size,
     "bytes_down": size,
     "energy": joules,
+    "carbon": grams,
     "bottleneck": lambda cause: str(cause or NONE).replace("_", "-"),
     "wasted_compute": percent,
     "wasted_bytes": percent,
@@ -22,8 +23,8 @@ _SUMMARY: Final[Mapping[str, Callable[[Any], str]]] = {
 
 
 def summary_row(summary: Mapping[str, Any]) -> dict[str, str]:
-    """The summary of a run, with units."""
-    return {key: write(summary.get(key)) for key, write in _SUMMARY.items()}
+    """The summary of a run, with units; emissions where it has them."""
+    return {key: write(summary.get(key)) for key, write in _SUMMARY.items() if key != "carbon" or "carbon" in summary}
 
 
 def cell_rows(result: SweepResult) -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ from fedtiny.sweeps.axes import Cell
 from fedtiny.training.journal import DEFAULT_BYTES
 
 JOURNAL_FOLDER: Final = "journal"
-_TIMING_KEYS: Final = ("name", "device", "network", "stop", "evaluation", "accounting")
+_TIMING_KEYS: Final = ("name", "device", "network", "stop", "evaluation", "accounting", "carbon_intensity")
 _GROUP_DIGITS: Final = 12
 
 

@@ -34,6 +34,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "remembered_training",
         "recording",
         "battery_results",
+        "carbon_results",
         "round_bottleneck",
         "attribution",
         "planned_energy",
