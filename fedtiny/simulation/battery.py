@@ -24,8 +24,9 @@ from fedtiny.fleet import battery as fleet
 from fedtiny.fleet.timetable import Spans
 from fedtiny.simulation.battery_account import Account, Drain
 
-_CHANGES_AHEAD: Final = 10_000
-"""How far somebody looks who waits for a device that is off or refuses: where it is not back then, it never will be."""
+_CHANGES_AHEAD: Final = 1_000
+"""How many changes of what is drawn or given somebody looks ahead who waits for a device that is off or refuses: where it is not back by
+then, it never will be."""
 _ONE: Final = np.zeros(1, np.int64)
 
 
@@ -115,6 +116,8 @@ class Battery:
     def comes(self, now: float, *, accepting: bool) -> float:
         """When the device is on next, and also accepts work, if it goes on as it does (s); now where it does; infinity for never."""
         self.advance(now)
+        if self._part.charging is None and not (self.alive and (self.accepts or not accepting)):
+            return math.inf
         ahead = self._copied()
         for _ in range(_CHANGES_AHEAD):
             if ahead.alive and (ahead.accepts or not accepting):
@@ -210,7 +213,10 @@ class Battery:
         self._rate = given - self._drawn
         if self._rate > 0.0 and self._charge >= part.capacity:
             self._rate = 0.0
-        self._until = min(self._span_end, switch, self._tail_end if self._tail_end > now else math.inf)
+        # what is off draws nothing, and only a charger may care whether it would be there
+        spans_matter = self.alive or isinstance(part.charging, fleet.WithSession)
+        tail_end = self._tail_end if self.alive and self._tail_end > now else math.inf
+        self._until = min(self._span_end if spans_matter else math.inf, switch, tail_end)
         self._level, ahead = self._next_level()
         self._crossing = math.inf if self._level is None else now + ahead / abs(self._rate)
 
