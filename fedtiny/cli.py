@@ -7,7 +7,7 @@ imported by the command that needs it, so that `fedtiny --help` answers at once.
 import signal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 import typer
@@ -30,6 +30,9 @@ from fedtiny.command_options import (
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
+
+if TYPE_CHECKING:
+    from fedtiny.results.record import RunResult
 
 _RUNS: Final = Path("runs")
 _INTERRUPTED: Final = 130
@@ -84,7 +87,6 @@ def run(
 ) -> None:
     """Run one scenario: a folder with tables, the model and a report."""
     from fedtiny.scenario.files import explained, load_with_source
-    from fedtiny.sweeps.rows import summary_row
     from fedtiny.sweeps.run_folder import run_into
     from fedtiny.sweeps.ways import way_of_training
 
@@ -94,20 +96,27 @@ def run(
         training = way_of_training(workers, ray, journal, allow_code=allow_code)
         result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code, training=training)
     # matplotlib is imported behind the run: a newcomer sees the first round half a second earlier
-    from fedtiny.reports.batteries import battery_rows
     from fedtiny.reports.page import write_report
 
     report = write_report([folder], folder)
     if not quiet:
-        print_table(loaded.name, [summary_row(result.summary)])
-        if powered := battery_rows(result):
-            print_table("the batteries", powered)
-        excluded = result.devices["status"].to_pylist().count("excluded")
-        if excluded:
-            typer.echo(
-                f"left out, because training does not fit them: {excluded} of {result.devices.num_rows} devices (the report says why)"
-            )
+        _tell(result)
         typer.echo(f"report: {report}")
+
+
+def _tell(result: "RunResult") -> None:
+    """What came of a run, on the screen."""
+    from fedtiny.reports.batteries import battery_rows
+    from fedtiny.reports.energy import energy_rows, flash_rows
+    from fedtiny.sweeps.rows import summary_row
+
+    print_table(result.name, [summary_row(result.summary)])
+    for title, rows in (("energy", energy_rows), ("flash", flash_rows), ("batteries", battery_rows)):
+        if found := rows(result):
+            print_table(f"the {title}", found)
+    excluded = result.devices["status"].to_pylist().count("excluded")
+    if excluded:
+        typer.echo(f"left out, because training does not fit them: {excluded} of {result.devices.num_rows} devices (the report says why)")
 
 
 @app.command(epilog="Example: fedtiny sweep scenario.yaml --axis network.latency='0 ms,100 ms,1 s' --axis update=full,tinytl --seeds 3")

@@ -33,6 +33,7 @@ from fedtiny.federation.grid import FIRST_NODE_ID, HorizonReached, Participation
 from fedtiny.federation.nodes import NodesWhenAsked
 from fedtiny.federation.records import Vector
 from fedtiny.federation.task import Clients, Node
+from fedtiny.flash_results import with_flash
 from fedtiny.flower_app import ModelVersion, model_of, quality_of, serve
 from fedtiny.participation import memory_needs, paging_sentences
 from fedtiny.population_classes import population_counts
@@ -197,7 +198,7 @@ def virtual_grid(world: World, clients: Clients, trace: Trace, run_config: UserC
 def _result(world: World, history: _History, started: float) -> RunResult:
     scenario = world.blueprint.scenario
     activities = activities_of(world, history.trace, {item.round: item.virtual_time for item in history.versions}, history.end)
-    devices = with_emissions(with_batteries(devices_table(world, activities), history.trace), scenario)
+    devices = with_flash(with_emissions(with_batteries(devices_table(world, activities), history.trace), scenario), world)
     where = attribution(world.blueprint, history.trace, [version.virtual_time for version in history.versions], activities.stalls)
     rounds = rounds_table(world, history.trace, history.versions, activities, where.rounds)
     return RunResult(

@@ -16,6 +16,7 @@ from fedtiny.blueprint import Blueprint
 from fedtiny.carbon_results import emissions_summary, with_emissions
 from fedtiny.device_classes import TimedFleet
 from fedtiny.federation.grid import Participation
+from fedtiny.flash_results import with_flash
 from fedtiny.participation import Participant, memory_needs, paging_sentences
 from fedtiny.population_classes import population_counts
 from fedtiny.preparation import World
@@ -34,7 +35,7 @@ def timed_result(run: TimedRun) -> RunResult:
     world = cast(World, _TimedWorld(run.fleet))
     versions = [_version(run, place) for place in range(len(run.versions))]
     activities = activities_of(world, run.trace, {version.round: version.virtual_time for version in versions}, run.end)
-    devices = with_emissions(with_batteries(devices_table(world, activities), run.trace), scenario)
+    devices = with_flash(with_emissions(with_batteries(devices_table(world, activities), run.trace), scenario), world)
     where = attribution(run.fleet.blueprint, run.trace, [version.virtual_time for version in versions], activities.stalls)
     rounds = rounds_table(world, run.trace, versions, activities, where.rounds)
     return RunResult(

@@ -54,6 +54,8 @@ class DeviceEntry(Part):
     throttling: ThrottlingFacts | None = None
     paging: PagingFacts | None = None
     power: PowerFacts | None = None
+    flash_erase_block: Fact | None = None
+    flash_endurance: Fact | None = None
 
     def profile(self) -> DeviceProfile:
         """The device as the simulation knows it."""

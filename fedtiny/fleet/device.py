@@ -42,6 +42,7 @@ _ABOUT_OPERATORS: Final = ("dispatch_overhead", "dispatched", "convolution_overh
 """What says how operators are timed, and so goes with rates only."""
 
 Factor = Annotated[float, Field(gt=0)]
+Cycles = Annotated[float, Field(gt=0)]
 Interval = Annotated[Seconds, Field(json_schema_extra={"default": "0 s"})]
 
 Dispatched = Literal["layers", "operators"]
@@ -148,6 +149,10 @@ class _Capabilities(Part):
     """Storage that takes what training needs beyond `memory`; without it, what does not fit is refused. Microcontrollers never page."""
     power: Power | None = None
     """Watts while idle and active; without it the energy of the device is unknown."""
+    flash_erase_block: Bytes | None = None
+    """Bytes that the flash in which the device keeps the model erases at once; left out: it keeps it elsewhere, or nobody knows."""
+    flash_endurance: Cycles | None = None
+    """How often each of those blocks can be erased."""
     runtime: Runtime = "overlapping"
     """`overlapping` transfers while it trains; `serial` does one message at a time, as a stock Flower SuperNode does."""
     polling_interval: Interval = 0.0
@@ -245,6 +250,10 @@ class DeviceOverride(Part):
     what does not fit is out of memory."""
     power: Power | None = None
     """Watts while idle and active."""
+    flash_erase_block: Bytes | None = None
+    """Bytes that the flash in which devices keep the model erases at once."""
+    flash_endurance: Cycles | None = None
+    """How often each of those blocks can be erased."""
     runtime: Runtime | None = None
     """Whether devices transfer while they train; `overlapping` takes away what only a serial runtime has."""
     polling_interval: Seconds | None = None

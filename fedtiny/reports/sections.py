@@ -8,6 +8,7 @@ from fedtiny.reports.batteries import battery_table
 from fedtiny.reports.blocks import Block, Listing, Page, Picture, Section, Sentences, Table, Tile
 from fedtiny.reports.citations import citation_blocks
 from fedtiny.reports.description import differences_table, parts_table
+from fedtiny.reports.energy import energy_table, flash_table
 from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
 from fedtiny.reports.participation import participation_sentence, participation_table
 from fedtiny.reports.quantities import count, percent
@@ -23,6 +24,7 @@ Pictures = Mapping[str, Picture]
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
 _CLASSES_TEXT: Final = "What devices hold differs by class: the test accuracy of each label, weighted as the class holds them."
+_ENERGY_TEXT: Final = "What the joules were spent on, by device class."
 _TIME_TEXT: Final = "A window from the middle of the run. Narrow bars are waiting; a slanted stroke is a message on its way."
 
 
@@ -38,6 +40,7 @@ def run_page(result: RunResult, pictures: Pictures) -> Page:
         _waited_for([result], pictures),
         Section("Fleet and memory", "", (fleet_table(result), *_chosen(pictures, ("memory",)))),
         Section("Devices", "", (devices_table(result),)),
+        Section("Energy", _ENERGY_TEXT, tuple(table for table in (energy_table(result), flash_table(result)) if table)),
         Section("Batteries", "", ((powered,) if powered else ()) + _chosen(pictures, ("charge_over_time",))),
         Section("Rounds", "Bytes and energy add up from the start of the run.", (rounds_table(result),)),
         Section("Scenario", "", (parts_table(result.scenario_yaml), Listing("The resolved scenario", result.scenario_yaml))),

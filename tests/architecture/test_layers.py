@@ -35,6 +35,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "recording",
         "battery_results",
         "carbon_results",
+        "flash_results",
         "round_bottleneck",
         "attribution",
         "planned_energy",

@@ -84,7 +84,7 @@ def test_a_run_is_told_in_sections_with_all_its_figures(run_report):
     _, page = read(run_report)
     assert page.headings == [
         *("fedavg", "Learning", "Who trained what", "Time to accuracy", "Where the time goes", "Fleet and memory", "Devices"),
-        *("Rounds", "Scenario", "Notes", "Made with", "Please cite"),
+        *("Energy", "Rounds", "Scenario", "Notes", "Made with", "Please cite"),
     ]
     assert page.tags.count("svg") == 7
     assert figures(run_report) == files_of(*LEARNING, "timeline", "processor_time", "memory")
