@@ -151,7 +151,8 @@ CRITICAL_PATH: Final = pa.schema(
     ]
 )
 """The one chain of activities that led to the last version, in the order of time: each begins when the one before it ends, the first at
-0, so they sum to the last version's time. Causes are compute, start_up, upload, download, latency, polling, stall and timeout; null
+0, so they sum to the last version's time. Causes are compute, start_up, upload, download, latency, polling, stall,
+timeout, offline and out_of_memory (waiting for storage on a device that pages); null
 device and round: the server waited in vain."""
 
 HOST_FIELDS: Final = ("host_seconds", "started")
