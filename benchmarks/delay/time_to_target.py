@@ -90,16 +90,17 @@ def seconds(value: float | str) -> float:
     return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}[unit]
 
 
-def draw(points: Points, out: Path) -> None:
-    """Three rows, a column for each partition."""
+def draw(rows: list[dict[str, Any]], out: Path) -> None:
+    """Three rows, a column for each partition, from the rows of the table."""
     with paper():
         figure = new_figure(TWO_COLUMNS, 5.6)
         panels = figure.subplots(len(ROWS), len(PARTITIONS), sharex=True, sharey="row")
         for column, (partition, title) in enumerate(PARTITIONS.items()):
-            for row, (quantity, label) in enumerate(ROWS.items()):
-                axes = panels[row][column]
+            for place, (quantity, label) in enumerate(ROWS.items()):
+                axes = panels[place][column]
                 for name, (colour, marker, dash) in LOOK.items():
-                    line(axes, points.get((partition, name), {}), quantity, colour, marker, dash, name)
+                    own = [row for row in rows if (row["partition"], row["strategy"]) == (partition, name)]
+                    line(axes, own, quantity, colour, marker, dash, name)
                 if not any(len(drawn.get_xdata()) for drawn in axes.lines):
                     axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", va="center", color=SOFT)
                 if column == 0:
@@ -128,20 +129,16 @@ def logarithmic(axes: Axes) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def line(
-    axes: Any, by_latency: dict[float, list[dict[str, float | None]]], quantity: str, colour: str, marker: str, dash: str, name: str
-) -> None:
-    """A strategy's means, and their intervals as a band."""
+def line(axes: Axes, rows: list[dict[str, Any]], quantity: str, colour: str, marker: str, dash: str, name: str) -> None:
+    """A strategy's means where every seed has one, and their intervals as a band."""
     along, means, low, high = [], [], [], []
-    for round_trip, seeds in sorted(by_latency.items()):
-        values = [seed[quantity] for seed in seeds]
-        interval = None if None in values else mean_interval(values)
-        if interval is not None:
-            half = interval.half_width or 0.0
-            along.append(round_trip)
-            means.append(interval.mean)
-            low.append(max(interval.mean - half, interval.mean / 10))
-            high.append(interval.mean + half)
+    for row in sorted(rows, key=lambda row: float(row["round_trip"])):
+        if row[f"{quantity}_seeds"] == row["seeds"]:
+            mean, half = row[quantity], row[f"{quantity}_half_width"] or 0.0
+            along.append(row["round_trip"])
+            means.append(mean)
+            low.append(max(mean - half, mean / 10))
+            high.append(mean + half)
     axes.plot(along, means, color=colour, marker=marker, linestyle=dash, label=name)
     axes.fill_between(along, low, high, color=colour, alpha=0.15, linewidth=0)
 
@@ -169,8 +166,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/figures/dga_time_to_target"))
     options = parser.parse_args()
     points = points_of([cell for folder in options.runs for cell in cells_of(folder)])
-    draw(points, options.out)
     rows = table(points)
+    draw(rows, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
     trips = sorted({row["round_trip"] for row in rows})
     print("| data | strategy | " + " | ".join(f"L = {trip:g} s" for trip in trips) + " |\n|---|---|" + "---|" * len(trips))

@@ -49,7 +49,7 @@ def of_no_round(*_):
 
 @pytest.mark.parametrize("seed_of", [of_nobody, of_all_but_shards, of_no_round])
 def test_a_figure_is_drawn_where_no_run_reaches_the_target(script, tmp_path, seed_of):
-    script.draw(points(script, seed_of), tmp_path / "figure")
+    script.draw(script.table(points(script, seed_of)), tmp_path / "figure")
     told = (tmp_path / "figure.svg").read_text().count("no strategy reaches")
     empty = {of_nobody: 6, of_all_but_shards: 2, of_no_round: 9}[seed_of]
     assert told == empty
