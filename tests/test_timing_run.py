@@ -229,6 +229,8 @@ FILES = {
     "asynchronous, semi_synchronous": {"strategy": {"kind": "semi_synchronous", "fraction_train": 0.6}, "stop": {"rounds": 8}},
     "availability": {"stop": {"rounds": 6}},
     "availability, fedbuff": {"strategy": {"kind": "fedbuff", "buffer": 5}, "stop": {"rounds": 10}},
+    "batteries": {"stop": {"virtual_time": "3 h"}},
+    "batteries, fedbuff": {"strategy": {"kind": "fedbuff", "buffer": 5}, "stop": {"virtual_time": "3 h"}},
     "dga_latency": {"stop": {"rounds": 8}},
     "dga_latency, fedavg": {"strategy": "fedavg", "network.latency": "100 ms", "stop": {"rounds": 3}},
     "keywords": {"stop": {"rounds": 3}},

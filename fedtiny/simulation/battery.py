@@ -52,6 +52,7 @@ class Battery:
 
     __slots__ = (
         "_away",
+        "_back",
         "_charge",
         "_crossing",
         "_drain",
@@ -92,6 +93,8 @@ class Battery:
         self._time, self._tail_end = 0.0, -math.inf
         self._away: list[tuple[float, float]] = []
         self._out: float | None = None if self.alive else 0.0
+        self._back: float | None = None
+        """When the device, which is off, is on again (s), once that was asked for."""
         self._working: tuple[Load, float] | None = None
         self._loads: dict[Load, float] = {}
         self._plan()
@@ -116,17 +119,11 @@ class Battery:
     def comes(self, now: float, *, accepting: bool) -> float:
         """When the device is on next, and also accepts work, if it goes on as it does (s); now where it does; infinity for never."""
         self.advance(now)
-        if self._part.charging is None and not (self.alive and (self.accepts or not accepting)):
-            return math.inf
-        ahead = self._copied()
-        for _ in range(_CHANGES_AHEAD):
-            if ahead.alive and (ahead.accepts or not accepting):
-                return max(now, ahead._time)
-            moment = ahead.next_change
-            if math.isinf(moment):
-                break
-            ahead.advance(moment)
-        return math.inf
+        if self.alive or accepting:
+            return self._comes(now, accepting=accepting)
+        if self._back is None:
+            self._back = self._comes(now, accepting=False)
+        return self._back
 
     # --- what happens to it --------------------------------------------------------------------------------------
 
@@ -169,6 +166,7 @@ class Battery:
         self._settle(now)
         self.drained += joules
         self._charge -= joules
+        self._back = None
         excess = max(0.0, self._charge - self._part.capacity)
         # what was taken too early was given by the charger too early
         self._charge -= excess
@@ -192,6 +190,19 @@ class Battery:
         return Account(self._part.capacity, self.initial, self.charged, self.drained, self._charge, away)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _comes(self, now: float, *, accepting: bool) -> float:
+        if self._part.charging is None and not (self.alive and (self.accepts or not accepting)):
+            return math.inf
+        ahead = self._copied()
+        for _ in range(_CHANGES_AHEAD):
+            if ahead.alive and (ahead.accepts or not accepting):
+                return max(now, ahead._time)
+            moment = ahead.next_change
+            if math.isinf(moment):
+                break
+            ahead.advance(moment)
+        return math.inf
 
     def _settle(self, now: float) -> None:
         self.advance(now)
@@ -261,7 +272,7 @@ class Battery:
 
     def _die(self) -> None:
         self.since = self._time if self.accepts else self.since
-        self.alive, self._out = False, self._time
+        self.alive, self._out, self._back = False, self._time, None
 
     def _resume(self) -> None:
         if self._out is not None and self._time > self._out:
