@@ -103,10 +103,11 @@ def test_the_charge_at_the_start_depends_on_seed_group_and_index_alone(tmp_path)
 
     few = charges(RUN, **{"stop.rounds": 0})
     more = charges(RUN.replace("count: 3", "count: 5") + "", **{"stop.rounds": 0})
-    behind = charges(
-        RUN.replace("stop:", "  - {count: 2, device: *device, network: *network, battery: *battery}\nstop:"), **{"stop.rounds": 0}
-    )
+    second = "  - {count: 2, device: *device, network: *network, battery: *battery}\nstop:"
+    behind = charges(RUN.replace("stop:", second), **{"stop.rounds": 0})
+    behind_more = charges(RUN.replace("count: 3", "count: 5").replace("stop:", second), **{"stop.rounds": 0})
     assert few == more[:3] == behind[:3]
+    assert behind_more == [*more, *behind[3:]]
     assert len(set(behind)) == 5
     assert charges(RUN, seed=1, **{"stop.rounds": 0}) != few
     assert charges(RUN, strategy="fedbuff", **{"stop.rounds": 0}) == few
