@@ -132,6 +132,18 @@ def test_a_tail_of_unknown_power_makes_the_energy_unknown(tmp_path):
     assert plan(scenario).document["energy"] is None
 
 
+def test_what_the_last_version_set_off_is_not_planned_for_it_either(tmp_path):
+    network = {"kind": "custom", "latency": "0 s", "energy_down": "3 uJ/B"}
+    scenario = loaded(
+        tmp_path, **{"fleet.0.network": network, "strategy": {"kind": "fedbuff", "buffer": 1}, "stop": {"virtual_time": "9 s"}}
+    )
+    total = assert_sums(fedtiny.run(scenario))
+    # two pieces of work are done at 8 s, and the message of the third is there at that moment
+    size = fedtiny.run(loaded(tmp_path)).summary["bytes_down"]
+    assert total == pytest.approx(2 * (4 * 3 + 3e-6 * size), rel=1e-9)
+    assert plan(scenario).document["energy"] == pytest.approx(total, rel=1e-12)
+
+
 def by_kind(result):
     spent = {}
     for row in result.activities.to_pylist():
