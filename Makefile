@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower memory workers ray check clean constraints validate
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -70,6 +70,9 @@ bench-peers: ## create .venv-peers with pfl and Flower's simulation for `make be
 
 flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
+
+browser: setup ## open reports in headless Chromium at phone and desktop width, in the dark and in print (half a minute; skipped without Chromium)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/reports/test_browser.py -rs
 
 validate: setup ## predict what others measured on real devices, and what this machine takes: docs/validation.md (three minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/validate.py

@@ -9,18 +9,21 @@ Source of the palette: Okabe, Ito: Color Universal Design, 2008, jfly.uni-koeln.
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, Literal
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 INK: Final = "#1f2328"
 SOFT: Final = "#6a737d"
 RULE: Final = "#d8dde3"
 PAPER: Final = "#ffffff"
 FADED: Final = "#d3d8de"
-ON_LIGHT, ON_DARK = "#16191d", "#fefefe"
+ON_LIGHT, ON_DARK = "#0a0b0d", "#fefefe"
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 YELLOW: Final = "#f0e442"
 CYCLE: Final = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE)
@@ -54,6 +57,7 @@ ACTIVITY_COLORS: Final = {
 ONE_COLUMN: Final = 3.5
 TWO_COLUMNS: Final = 7.2
 _PNG_DOTS_PER_INCH: Final = 200
+_PRINTED_DOTS_PER_INCH: Final = 600
 
 _SETTINGS: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",
@@ -97,15 +101,44 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+_PRINTED_SETTINGS: Final[dict[str, Any]] = {
+    "font.family": ["STIXGeneral", "DejaVu Serif", "DejaVu Sans"],
+    "mathtext.fontset": "stix",
+    "pdf.fonttype": 42,
+    "text.color": "black",
+    "axes.labelcolor": "black",
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+}
+_PRINTED_ONE_COLUMN: Final = 3.3
+_PRINTED_TWO_COLUMNS: Final = 6.9
+_is_printed: Final = ContextVar("figures are drawn for a printed paper", default=False)
+
+
 @contextmanager
 def paper() -> Iterator[None]:
     """Inside, matplotlib draws in this style, whatever the user's settings are; outside, nothing has changed."""
-    with style.context(["default", _SETTINGS]):
+    with style.context(["default", _SETTINGS | (_PRINTED_SETTINGS if _is_printed.get() else {})]):
         yield
 
 
+@contextmanager
+def printed() -> Iterator[None]:
+    """Inside, figures are drawn for a printed paper: 3.3 inches wide (wide ones 6.9, both columns), in a face with serifs that is embedded.
+
+    The face is STIX, which comes with matplotlib and looks like Times; fonts stay TrueType (type 42), which publishers accept.
+    """
+    before = _is_printed.set(True)
+    try:
+        yield
+    finally:
+        _is_printed.reset(before)
+
+
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, inches."""
+    """An empty figure, inches; on printed paper as wide as one column or as two."""
+    if _is_printed.get():
+        width = _PRINTED_ONE_COLUMN if width <= ONE_COLUMN else _PRINTED_TWO_COLUMNS
     return Figure(figsize=(width, height))
 
 
@@ -116,11 +149,41 @@ def svg_text(figure: Figure) -> str:
         return sink.getvalue()
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as PNG for twice the density of a screen; no date, no program."""
+def pdf_bytes(figure: Figure) -> bytes:
+    """The figure as PDF with its fonts in it; no date, no program."""
     with paper(), io.BytesIO() as sink:
-        figure.savefig(sink, format="png", dpi=_PNG_DOTS_PER_INCH, metadata={"Software": None})
+        figure.savefig(sink, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
         return sink.getvalue()
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as PNG for twice the density of a screen, or for print; no date, no program."""
+    density = _PRINTED_DOTS_PER_INCH if _is_printed.get() else _PNG_DOTS_PER_INCH
+    with paper(), io.BytesIO() as sink:
+        figure.savefig(sink, format="png", dpi=density, metadata={"Software": None})
+        return sink.getvalue()
+
+
+def ink_on(color: ColorType) -> str:
+    """The colour of text on a patch of this colour: the one that stands out more (WCAG 2.2, relative luminance and contrast ratio).
+
+    Colours that a page makes dark in its dark mode get one that it makes light.
+    """
+    turned = {INK: PAPER, SOFT: PAPER, FADED: INK, PAPER: INK}
+    if isinstance(color, str) and color in turned:
+        return turned[color]
+    return max((ON_LIGHT, ON_DARK), key=lambda ink: contrast(ink, color))
+
+
+def contrast(first: ColorType, second: ColorType) -> float:
+    """The contrast ratio of two opaque colours, from 1 to 21 (WCAG 2.2)."""
+    low, high = sorted((_luminance(first), _luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: ColorType) -> float:
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(color))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def grid(axes: Axes, which: Literal["x", "y", "both"] = "y") -> None:

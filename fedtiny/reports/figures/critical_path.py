@@ -64,7 +64,7 @@ def _draw_bar(axes: Axes, place: int, seconds: dict[str, float], longest: float,
     for cause, part in seconds.items():
         axes.barh(place, scale(part), 0.66, scale(left), color=CAUSE_COLORS[cause], **_outline(cause))
         if part >= _LEAST_LABELLED * longest:
-            color = style.ON_LIGHT if cause in ("timeout", "start_up", "upload", "polling", "out_of_memory") else style.ON_DARK
+            color = style.ink_on(CAUSE_COLORS[cause])
             middle = (scale(left + part / 2), place)
             axes.annotate(percent(part / whole), middle, color=color, fontsize=6.5, ha="center", va="center_baseline")
         left += part

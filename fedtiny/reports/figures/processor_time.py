@@ -13,7 +13,6 @@ from fedtiny.results.record import RunResult
 
 _ROW_HEIGHT: Final = 0.25
 _LEAST_LABELLED: Final = 0.06
-_LIGHT: Final = ("idle", "offline")
 
 
 @style.paper()
@@ -59,7 +58,7 @@ def _draw_block(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
                 row, 100 * part, 0.66, 100 * left, color=style.ACTIVITY_COLORS[kind], hatch=_hatch(kind), edgecolor=style.SOFT, linewidth=0
             )
             if part >= _LEAST_LABELLED:
-                color = style.INK if kind in _LIGHT else style.ON_DARK
+                color = style.ink_on(style.ACTIVITY_COLORS[kind])
                 axes.annotate(
                     f"{100 * part:.0f}", (100 * (left + part / 2), row), color=color, fontsize=6.5, ha="center", va="center_baseline"
                 )

@@ -76,7 +76,7 @@ def _draw_cell(axes: Axes, column: int, row: int, combination: Combination, meas
         Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=color or style.PAPER, edgecolor=border, hatch=hatch, linewidth=0.6)
     )
     text = _cell_text(combination, interval, measure)
-    ink = style.INK if color is None else style.ON_LIGHT if _is_light(color) else style.ON_DARK
+    ink = style.INK if color is None else style.ink_on(color)
     backing = {"facecolor": style.PAPER, "linewidth": 0, "pad": 1.5} if hatch else None
     axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink, bbox=backing, linespacing=1.25)
 
@@ -92,9 +92,3 @@ def _cell_text(combination: Combination, interval: Interval | None, measure: Mea
     half_width = None if interval.half_width is None else measure.scale(interval.half_width)
     few = "" if interval.count == len(combination.rows) else f"\n{interval.count} of {len(combination.rows)} seeds"
     return f"{spread(measure.scale(interval.mean), half_width)}{few}"
-
-
-def _is_light(color: tuple[float, float, float, float]) -> bool:
-    """Whether dark text stands out more than white on this colour (relative luminance, ITU-R BT.709)."""
-    red, green, blue, _ = color
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45

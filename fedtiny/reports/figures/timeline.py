@@ -117,7 +117,8 @@ def _draw_work(axes: Axes, window: Window, work: pa.Table, kind: str, top: float
     for start, end, round_number in zip(starts, ends, work["round"].to_pylist(), strict=True):
         if round_number is not None and end - start > _NARROWEST_NUMBERED * window.length:
             middle = (scale((start + end) / 2), top + 0.5)
-            axes.annotate(str(round_number), middle, color=style.ON_DARK, fontsize=6, ha="center", va="center_baseline")
+            ink = style.ink_on(style.ACTIVITY_COLORS[kind])
+            axes.annotate(str(round_number), middle, color=ink, fontsize=6, ha="center", va="center_baseline")
 
 
 def _draw_transfers(axes: Axes, window: Window, transfers: pa.Table, kind: str, top: float, scale: Scale) -> None:
