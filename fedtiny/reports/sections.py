@@ -9,10 +9,11 @@ from fedtiny.reports.blocks import Block, Listing, Page, Picture, Section, Sente
 from fedtiny.reports.citations import citation_blocks
 from fedtiny.reports.description import differences_table, parts_table
 from fedtiny.reports.energy import energy_table, flash_table
-from fedtiny.reports.headline import comparison_headline, run_headline, sweep_headline
+from fedtiny.reports.headline import comparison_headline, run_headline
 from fedtiny.reports.participation import participation_sentence, participation_table
 from fedtiny.reports.quantities import count, percent
 from fedtiny.reports.sweep_axes import value_label
+from fedtiny.reports.sweep_headline import sweep_headline
 from fedtiny.reports.sweep_tables import cells_table
 from fedtiny.reports.tables import comparison_table, devices_table, fleet_table, ladder_table, rounds_table, tiles, totals_table
 from fedtiny.results.metrics import Target, common_target
@@ -22,6 +23,8 @@ from fedtiny.results.sweep import SweepResult, combinations
 Pictures = Mapping[str, Picture]
 
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
+_TIME: Final = ("timeline", "processor_time", "round_durations")
+_FRONTS_TEXT: Final = "What is best when several things count: accuracy, and each of what it costs."
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
 _CLASSES_TEXT: Final = "What devices hold differs by class: the test accuracy of each label, weighted as the class holds them."
 _ENERGY_TEXT: Final = "What the joules were spent on, by device class."
@@ -36,7 +39,7 @@ def run_page(result: RunResult, pictures: Pictures) -> Page:
         Section("Who trained what", participation_sentence(result), (who,) if who else ()),
         Section("For whom it is good", _CLASSES_TEXT, _chosen(pictures, ("learning_by_class",))),
         Section("Time to accuracy", "When the global model first reached each accuracy.", (ladder,) if ladder else ()),
-        Section("Where the time goes", _TIME_TEXT, _chosen(pictures, ("timeline", "processor_time"))),
+        Section("Where the time goes", _TIME_TEXT, _chosen(pictures, _TIME)),
         _waited_for([result], pictures),
         Section("Fleet and memory", "", (fleet_table(result), *_chosen(pictures, ("memory",)))),
         Section("Devices", "", (devices_table(result),)),
@@ -55,10 +58,11 @@ def comparison_page(results: Sequence[RunResult], pictures: Pictures) -> Page:
     differences = differences_table([result.name for result in results], [result.scenario_yaml for result in results])
     listings = tuple(Listing(f"The resolved scenario of {result.name}", result.scenario_yaml) for result in results)
     sections = (
-        Section("To the target", "", _target_blocks(results, target)),
+        Section("To the target", "", (*_target_blocks(results, target), *_chosen(pictures, ("speed_up",)))),
+        Section("What it costs", _FRONTS_TEXT, _chosen(pictures, ("pareto_fronts",))),
         Section("Learning", _LEARNING_TEXT, _chosen(pictures, _LEARNING)),
         Section("For whom it is good", _CLASSES_TEXT, _chosen(pictures, ("learning_by_class",))),
-        Section("Where the time goes", f"{_TIME_TEXT} All runs on the same time scale.", _chosen(pictures, ("timeline", "processor_time"))),
+        Section("Where the time goes", f"{_TIME_TEXT} All runs on the same time scale.", _chosen(pictures, _TIME)),
         _waited_for(results, pictures),
         Section("Memory", "", _chosen(pictures, ("memory",))),
         Section("What differs", "The keys of the scenarios that are not the same.", (differences,) if differences else ()),
@@ -84,6 +88,7 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
         Section("Map", seeds_text, _chosen(pictures, ("sweep_heat_map",))),
         Section("Effect", "", _chosen(pictures, ("sweep_effect",))),
         Section("Curves", "", _chosen(pictures, ("sweep_curves",))),
+        Section("What it costs", _FRONTS_TEXT, _chosen(pictures, ("sweep_pareto_fronts",))),
         Section("Cells", seeds_text, (cells_table(sweep),)),
         Section("Scenario", "", (axes, parts_table(sweep.scenario_yaml), Listing("The scenario", sweep.scenario_yaml))),
         *_closing(runs),
