@@ -1,9 +1,12 @@
 """The activities of a run as a Chrome trace: a JSON document that Perfetto and chrome://tracing draw.
 
 One process per device with one thread per resource (downlink, processor, uplink, and the radio, where it sleeps); the server is a process
-of its own whose spans are the versions of the global model. Times are microseconds of virtual time, as the format wants them.
+of its own whose spans are the versions of the global model. Times are whole microseconds of virtual time: the format's unit, and what
+touches in virtual time touches in the trace, since spans of a thread that overlap by a rounding error are out of the format, and Perfetto
+lays them beside the others.
 
-Source: "Trace Event Format", Google, the section on complete events (ph X) and metadata events (ph M).
+Sources: "Trace Event Format", Google, the section on complete events (ph X) and metadata events (ph M); Perfetto, "Visualizing external
+trace formats", the section on the Chrome JSON format.
 """
 
 import json
@@ -74,5 +77,6 @@ def _spans(activities: Activities) -> Iterator[Event]:
 
 
 def _span(process: int, thread: int, name: str, category: str, start: float, end: float, details: Event) -> Event:
-    times = {"ts": start * _MICROSECONDS, "dur": (end - start) * _MICROSECONDS}
+    begun, ended = round(start * _MICROSECONDS), round(end * _MICROSECONDS)
+    times = {"ts": begun, "dur": ended - begun}
     return {"ph": "X", "pid": process, "tid": thread, "name": name, "cat": category, **times, "args": details}
