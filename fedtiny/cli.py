@@ -7,7 +7,7 @@ imported by the command that needs it, so that `fedtiny --help` answers at once.
 import signal
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import click
 import typer
@@ -183,11 +183,15 @@ def validate(scenario: ScenarioFile, sets: Sets = None, allow_code: AllowCode = 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, or of one sweep.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Where to write; several: runs/comparison.", show_default=False)] = None,
+    style: Annotated[
+        Literal["page", "paper"], typer.Option(help="paper: also draw the figures for a printed paper, into figures/paper, as PDF too.")
+    ] = "page",
 ) -> None:
     """Draw the report of a run or a sweep again, or several runs side by side, from their folders alone."""
     from fedtiny.reports.page import write_report
 
-    typer.echo(f"report: {write_report(folders, out or (folders[0] if len(folders) == 1 else _RUNS / 'comparison'))}")
+    place = out or (folders[0] if len(folders) == 1 else _RUNS / "comparison")
+    typer.echo(f"report: {write_report(folders, place, printed=style == 'paper')}")
 
 
 app.command(epilog=MEMORY_EXAMPLE)(memory)

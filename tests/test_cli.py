@@ -197,6 +197,9 @@ def test_report_draws_one_run_again_and_several_side_by_side(tiny, fedtiny_says)
     assert fedtiny_says("report", "a")[:2] == (0, "report: a/report.html\n")
     assert Path("a/report.html").read_bytes() == before
     assert fedtiny_says("report", "a", "b")[:2] == (0, "report: runs/comparison/report.html\n")
+    assert fedtiny_says("report", "a", "--style", "paper")[0] == 0
+    assert Path("a/report.html").read_bytes() == before
+    assert Path("a/figures/paper/memory.pdf").is_file()
     code, _, err = fedtiny_says("report", "nowhere")
     assert (code, "nowhere" in err) == (2, True)
 

@@ -29,13 +29,17 @@ from fedtiny.reports.figures import (
     learning_over_rounds,
     learning_over_time,
     memory,
+    pareto_fronts,
     processor_time,
+    round_durations,
+    speed_up,
     staleness_and_waste,
     sweep_curves,
     sweep_effect,
     sweep_heat_map,
     timeline,
 )
+from fedtiny.reports.greyscale import make_greyscale_safe
 from fedtiny.reports.inline_svg import inline_svg
 from fedtiny.reports.sections import comparison_page, run_page, sweep_page
 from fedtiny.results.files import replace_file
@@ -45,6 +49,10 @@ from fedtiny.results.sweep import SweepResult, is_sweep, read_sweep
 
 REPORT_FILE: Final = "report.html"
 FIGURES_FOLDER: Final = "figures"
+PRINTED_FOLDER: Final = "paper"
+
+Figures = dict[str, tuple[Figure, str, bool]]
+"""By their names: figures, their captions, and whether they take the page's full width."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,14 @@ RUN_FIGURES: Final = (
     RunFigure(
         "learning_over_energy", learning_over_energy.draw, "Accuracy and loss over the joules of the whole fleet, idle devices included."
     ),
+    RunFigure("speed_up", speed_up.draw, "How much sooner each run reaches an accuracy than the first run; above 1 it is sooner."),
+    RunFigure(
+        "pareto_fronts",
+        pareto_fronts.draw,
+        "Final accuracy against what it cost. On the line: runs that no other beats in both.",
+        wide=True,
+    ),
+    RunFigure("round_durations", round_durations.draw, "How long rounds took, from one version of the model to the next."),
     RunFigure(
         "learning_by_class",
         learning_by_class.draw,
@@ -85,33 +101,43 @@ RUN_FIGURES: Final = (
     ),
     RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
 )
-SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves")
+SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves", "sweep_pareto_fronts")
 
 
-def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
-    """Write report.html and figures/ into `out` and give the path of report.html.
+def write_report(folders: Sequence[str | Path], out: str | Path, *, printed: bool = False) -> Path:
+    """Write report.html, figures/ and citations.bib into `out` and give the path of report.html.
 
-    One run gives its own page, several runs a comparison with the first of them, one sweep the sweep's page. Raises
-    FolderError if a folder is none of these, or if a sweep is to stand beside others.
+    One run gives its own page, several runs a comparison with the first of them, one sweep the sweep's page. `printed` also draws the
+    figures for a printed paper, into figures/paper/, as PDF too (style.printed). Raises FolderError if a folder is none of these, or if a
+    sweep is to stand beside others.
     """
     places = [Path(folder) for folder in folders]
     if not places:
         raise FolderError("name at least one run folder to report on")
     if len(places) == 1 and is_sweep(places[0]):
-        return write_sweep_report(places[0], out)
+        return write_sweep_report(places[0], out, printed=printed)
     results = _named_apart([read_run(place) for place in places], places)
-    figures = {figure.name: (drawn, figure.caption, figure.wide) for figure in RUN_FIGURES if (drawn := figure.draw(results)) is not None}
-    pictures = _write_figures(figures, Path(out))
+    pictures = _write_figures(lambda: _run_figures(results), Path(out), printed=printed)
     _write_citations(results, Path(out))
     page = run_page(results[0], pictures) if len(results) == 1 else comparison_page(results, pictures)
     return _write_page(page, Path(out))
 
 
-def write_sweep_report(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Write report.html and figures/ of a sweep, into its own folder unless `out` names another, and give the path of report.html."""
+def write_sweep_report(folder: str | Path, out: str | Path | None = None, *, printed: bool = False) -> Path:
+    """The same of a sweep, into its own folder unless `out` names another."""
     sweep = read_sweep(folder)
     runs = _runs_of(sweep, Path(folder))
     place = Path(folder if out is None else out)
+    pictures = _write_figures(lambda: _sweep_figures(sweep, runs), place, printed=printed)
+    _write_citations(list(runs.values()), place)
+    return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
+
+
+def _run_figures(results: Sequence[RunResult]) -> Figures:
+    return {figure.name: (drawn, figure.caption, figure.wide) for figure in RUN_FIGURES if (drawn := figure.draw(results)) is not None}
+
+
+def _sweep_figures(sweep: SweepResult, runs: dict[str, RunResult]) -> Figures:
     drawn = {
         "sweep_heat_map": (sweep_heat_map.draw(sweep), "Every cell of the sweep: mean over the seeds ± half its 95 % interval."),
         "sweep_effect": (
@@ -119,10 +145,12 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None) -> Pat
             "What one axis does; bars are 95 % intervals, an open triangle is a cell that never reached the target.",
         ),
         "sweep_curves": (sweep_curves.draw(sweep, runs), "Accuracy over virtual time of every cell, one line for each seed."),
+        "sweep_pareto_fronts": (
+            pareto_fronts.draw_sweep(sweep, runs),
+            "Final accuracy of the combinations against what they cost (means over the seeds). On the line: no other beats them in both.",
+        ),
     }
-    pictures = _write_figures({name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}, place)
-    _write_citations(list(runs.values()), place)
-    return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
+    return {name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}
 
 
 def _runs_of(sweep: SweepResult, folder: Path) -> dict[str, RunResult]:
@@ -139,21 +167,36 @@ def _named_apart(results: Sequence[RunResult], places: Sequence[Path]) -> list[R
     return [replace(result, name=f"{result.name} #{place}") for place, result in enumerate(results, start=1)]
 
 
-def _write_figures(figures: dict[str, tuple[Figure, str, bool]], out: Path) -> dict[str, Picture]:
+def _write_figures(draw: Callable[[], Figures], out: Path, *, printed: bool) -> dict[str, Picture]:
     """Writes every figure as SVG and PNG, removes those of an earlier report that have gone, and gives them for the page."""
     pictures = {}
+    folder, figures = out / FIGURES_FOLDER, draw()
     for name, (figure, caption, wide) in figures.items():
         svg = style.svg_text(figure)
-        replace_file(out / FIGURES_FOLDER / f"{name}.svg", svg.encode())
-        replace_file(out / FIGURES_FOLDER / f"{name}.png", style.png_bytes(figure))
+        replace_file(folder / f"{name}.svg", svg.encode())
+        replace_file(folder / f"{name}.png", style.png_bytes(figure))
         pictures[name] = Picture(name, inline_svg(svg, name, caption, style.PAGE_COLORS), caption, wide)
-    _remove_others(out / FIGURES_FOLDER, figures)
+    _remove_others(folder, figures)
+    if printed:
+        _write_printed(draw, folder / PRINTED_FOLDER)
     return pictures
+
+
+def _write_printed(draw: Callable[[], Figures], folder: Path) -> None:
+    """Draws the figures again, for a printed paper, as PDF, SVG and PNG."""
+    with style.printed():
+        figures = draw()
+        for name, (figure, _, _) in figures.items():
+            make_greyscale_safe(figure)
+            replace_file(folder / f"{name}.pdf", style.pdf_bytes(figure))
+            replace_file(folder / f"{name}.svg", style.svg_text(figure).encode())
+            replace_file(folder / f"{name}.png", style.png_bytes(figure))
+    _remove_others(folder, figures)
 
 
 def _remove_others(folder: Path, kept: Iterable[str]) -> None:
     for name in {*(figure.name for figure in RUN_FIGURES), *SWEEP_FIGURES} - set(kept):
-        for ending in ("svg", "png"):
+        for ending in ("svg", "png", "pdf"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 

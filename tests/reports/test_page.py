@@ -86,22 +86,24 @@ def test_a_run_is_told_in_sections_with_all_its_figures(run_report):
         *("fedavg", "Learning", "Who trained what", "Time to accuracy", "Where the time goes", "Fleet and memory", "Devices"),
         *("Energy", "Rounds", "Scenario", "Notes", "Made with", "Please cite"),
     ]
-    assert page.tags.count("svg") == 7
-    assert figures(run_report) == files_of(*LEARNING, "timeline", "processor_time", "memory")
+    assert page.tags.count("svg") == 8
+    assert figures(run_report) == files_of(*LEARNING, "timeline", "processor_time", "round_durations", "memory")
 
 
 def test_several_runs_are_compared_in_one_page(comparison):
     text, page = read(comparison)
-    assert page.headings[:3] == ["fedavg, dga", "To the target", "Learning"]
+    assert page.headings[:3] == ["fedavg, dga", "To the target", "What it costs"]
     assert "stated by the scenario" in text
     assert "strategy.delay" in text
-    assert figures(comparison) == files_of(*LEARNING, "timeline", "processor_time", "memory")
+    assert figures(comparison) == files_of(
+        *LEARNING, "speed_up", "pareto_fronts", "timeline", "processor_time", "round_durations", "memory"
+    )
 
 
 def test_a_sweep_is_told_with_its_map_and_its_curves(sweep_report):
     text, page = read(sweep_report)
-    assert page.headings[:5] == ["latency_memory", "Map", "Effect", "Curves", "Cells"]
-    assert figures(sweep_report) == files_of("sweep_heat_map", "sweep_effect", "sweep_curves")
+    assert page.headings[:6] == ["latency_memory", "Map", "Effect", "Curves", "What it costs", "Cells"]
+    assert figures(sweep_report) == files_of("sweep_heat_map", "sweep_effect", "sweep_curves", "sweep_pareto_fronts")
     assert "does not fit" in text
 
 
@@ -208,3 +210,13 @@ def test_what_cannot_be_reported_on_is_said(folders, sweep_report, tmp_path):
     failed = write_status(tmp_path / "failed", "failed", name="x", scenario_yaml="name: x\n", reason="boom")
     with pytest.raises(FolderError, match="status is failed: boom"):
         write_report([failed], failed)
+
+
+def test_figures_for_a_printed_paper_lie_beside_those_of_the_page_and_do_not_change_them(folders, tmp_path):
+    plain = write_report([folders["mute"]], tmp_path / "plain")
+    printed = write_report([folders["mute"]], tmp_path / "printed", printed=True)
+    assert printed.read_bytes() == plain.read_bytes()
+    names = {path.stem for path in (printed.parent / "figures").glob("*.svg")}
+    found = {path.name for path in (printed.parent / "figures" / "paper").iterdir()}
+    assert found == {f"{name}.{ending}" for name in names for ending in ("pdf", "png", "svg")}
+    assert "<text" not in (printed.parent / "figures" / "paper" / "memory.svg").read_text(encoding="utf-8")
