@@ -24,6 +24,7 @@ HATCHES: Final = {
 }
 """By colour of the palette; green and the faded grey stay plain, one dark and one light."""
 _BACKED: Final = {"facecolor": style.PAPER, "linewidth": 0, "pad": 0.8}
+_WHITE_FROM: Final = 3.0
 _UNMARKED: Final = ("", "None", "none", " ", None)
 
 
@@ -53,7 +54,7 @@ def _hatch(fill: Patch | PolyCollection) -> bool:
     if color not in HATCHES:
         return color in (style.GREEN, style.FADED)
     fill.set_hatch(HATCHES[color])
-    fill.set_edgecolor(style.ink_on(color))
+    fill.set_edgecolor(style.PAPER if style.contrast(color, style.PAPER) >= _WHITE_FROM else style.INK)
     fill.set_linewidth(0)
     return True
 

@@ -105,6 +105,7 @@ _PRINTED_SETTINGS: Final[dict[str, Any]] = {
     "font.family": ["STIXGeneral", "DejaVu Serif", "DejaVu Sans"],
     "mathtext.fontset": "stix",
     "pdf.fonttype": 42,
+    "hatch.linewidth": 0.8,
     "text.color": "black",
     "axes.labelcolor": "black",
     "xtick.labelcolor": "black",

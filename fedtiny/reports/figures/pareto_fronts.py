@@ -46,7 +46,8 @@ def _draw(candidates: Sequence[Candidate]) -> Figure | None:
     panels = figure.subplots(lines, min(2, len(costs)), squeeze=False, sharey=True)
     for axes, cost in zip(panels.flat, costs, strict=False):
         _draw_panel(axes, candidates, cost, letters)
-        axes.label_outer(remove_inner_ticks=False) if axes in panels[:, 1:] else axes.set_ylabel("final accuracy (%)")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("final accuracy (%)")
     for axes in panels.flat[len(costs) :]:
         axes.set_visible(False)
     figure.legend(handles=_legend(letters), loc="outside upper left")
@@ -80,5 +81,5 @@ def _points(candidates: Sequence[Candidate], cost: Cost, scale: Scale) -> tuple[
 
 def _legend(letters: Mapping[str, str]) -> list[Line2D]:
     marks = [Line2D([], [], color=style.BLUE, marker="s", label="no other is both as accurate and as cheap")]
-    named = [Line2D([], [], linestyle="", marker=f"${letter}$", color=style.INK, label=name) for name, letter in letters.items()]
+    named = [Line2D([], [], linestyle="", label=f"{letter}: {style.shortened(name, _LABEL_LENGTH)}") for name, letter in letters.items()]
     return marks + named

@@ -12,6 +12,13 @@ def test_combinations_that_do_not_fit_are_not_there(make_sweep):
     assert sum(line.get_xdata().size if hasattr(line.get_xdata(), "size") else len(line.get_xdata()) for line in axes.get_lines()) == 8
 
 
+def test_every_panel_says_what_it_is_about(make_sweep):
+    sweep, runs = make_sweep((0,))
+    panels = [axes for axes in draw_sweep(sweep, runs).axes if axes.get_visible()]
+    assert [axes.get_xlabel().rpartition(" (")[0] for axes in panels] == ["virtual time", "energy of the fleet", "bytes moved"]
+    assert [axes.get_ylabel() for axes in panels] == ["final accuracy (%)", "", "final accuracy (%)"]
+
+
 def test_one_run_has_no_front(fedavg, empty):
     assert draw([fedavg]) is None
     assert draw([fedavg, empty]) is None
