@@ -77,4 +77,4 @@ def test_a_killed_sweep_loses_no_finished_cell_and_runs_none_again(command, tmp_
     assert {cell: after[cell] for cell in before} == before
     assert read_sweep(folder).cells["status"].to_pylist() == ["done"] * 8
     assert {path.name for path in (folder / "cells").iterdir()} == set(after)
-    assert {path.name for path in folder.iterdir()} == {"sweep.json", "cells.parquet", "cells", "report.html", "figures"}
+    assert {path.name for path in folder.iterdir()} == {"sweep.json", "cells.parquet", "cells", "report.html", "figures", "citations.bib"}
