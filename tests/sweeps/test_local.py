@@ -74,10 +74,10 @@ def test_an_interrupt_ends_the_processes_at_once():
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         _wait_until_interrupted()
-    for child in set(multiprocessing.active_children()) - before:
-        child.join(10)
+    # a process that has ended counts as active until the pool's own thread, which waits for it too, has noted how it ended
+    while set(multiprocessing.active_children()) - before and time.monotonic() - started < 30:
+        time.sleep(0.05)
     assert set(multiprocessing.active_children()) <= before
-    assert time.monotonic() - started < 30
 
 
 def _wait_until_interrupted():
