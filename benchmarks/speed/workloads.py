@@ -77,7 +77,7 @@ def _logistic() -> Workload:
         image=(1, 28, 28),
         learning_rate=0.03,
         model=_LINEAR,
-        rounds_per_block=30,
+        rounds_per_block=100,
         peers=True,
     )
 
