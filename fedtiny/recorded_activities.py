@@ -63,6 +63,8 @@ class RecordedActivities:
         """All rows in order, this many at a time."""
         for first in range(0, self.num_rows, max_chunksize):
             yield _batch(self._fleet, self._columns, self._waits, self._order[first : first + max_chunksize])
+            # Arrow keeps what was freed, and batches that come one after another would take up memory each
+            pa.default_memory_pool().release_unused()
 
     def stalls(self) -> Stalls:
         """When processors stalled."""
