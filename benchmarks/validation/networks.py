@@ -3,19 +3,27 @@
 python benchmarks/validation/networks.py        prints the tables of docs/background/networks.md
 """
 
+from collections.abc import Callable
 from functools import cache
-from math import exp
+from math import exp, inf
 from statistics import fmean, median, pstdev
 from typing import Final
 
+import simpy
 from rows import Check, Row, Section, table
 
 from fedtiny.fleet.catalog import load_network
 from fedtiny.randomness import Streams
+from fedtiny.simulation.agenda import agenda_of
+from fedtiny.simulation.shared_link import SharedLink
 from fedtiny.units import DATA_RATE, TIME
 
 SAMPLES: Final = 20_000
 MEDIAN_TOLERANCE: Final = 0.02
+SHARED_BY: Final = (1, 2, 10, 100, 1000)
+THEORY_TOLERANCE: Final = 1e-9
+_CAPACITY: Final = 12.5e6
+_SIZE: Final = 103_936.0
 
 
 @cache
@@ -65,8 +73,29 @@ def distributions() -> Section:
         f"Draws of {SAMPLES} devices, or of one device in as many transfers, against the published quantiles that they are drawn from; "
         "means were not used, and are predictions.",
         rows,
-        [Check("the median of every simulated network is the published one (largest error)", worst, 0.0, MEDIAN_TOLERANCE)],
+        [
+            Check("the median of every simulated network is the published one (largest error)", worst, 0.0, MEDIAN_TOLERANCE),
+            Check(
+                "n equal transfers on a shared link end after n times one (largest error)", shared_link_error(), 0.0, THEORY_TOLERANCE
+            ),
+        ],
     )
+
+
+def shared_link_error() -> float:
+    """The largest relative error of when equal transfers that begin together end on a link that they share: processor sharing says n times
+    the time of one, all at once."""
+    return max(abs(end / (count * _SIZE / _CAPACITY) - 1) for count in SHARED_BY for end in _ends(count))
+
+
+def _ends(count: int) -> list[float]:
+    environment = simpy.Environment()
+    link, ends = SharedLink(agenda_of(environment), _CAPACITY), list[float]()
+    note: tuple[Callable[[object], None]] = (lambda _: ends.append(environment.now),)
+    for number in range(count):
+        link.begin(_SIZE, inf, number, note)
+    environment.run()
+    return ends
 
 
 def disagreements() -> list[tuple[str, str, float, float, str]]:

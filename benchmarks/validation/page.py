@@ -69,9 +69,13 @@ def _checks(sections: Sequence[Section]) -> str:
     checks: list[Check] = [check for section in sections for check in section.checks]
     lines = ["## Thresholds", "", "| what | found | wanted | met |", "|---|---|---|---|"]
     for check in checks:
-        wanted = f"at most {check.most:.2f}" if check.least == 0 else f"{check.least:.2f} to {check.most:.2f}"
-        lines.append(f"| {check.claim} | {check.found:.3f} | {wanted} | {'yes' if check.met else 'NO'} |")
+        wanted = f"at most {check.most:.2g}" if check.least == 0 else f"{check.least:.2f} to {check.most:.2f}"
+        lines.append(f"| {check.claim} | {_share(check.found)} | {wanted} | {'yes' if check.met else 'NO'} |")
     return "\n".join(lines)
+
+
+def _share(found: float) -> str:
+    return f"{found:.3f}" if found >= 0.001 or found == 0 else f"{found:.1g}"
 
 
 def _summary(rows: Sequence[Row]) -> str:
@@ -135,7 +139,8 @@ def _sources(rows: Sequence[Row]) -> str:
 
 
 def figure(rows: Sequence[Row]) -> bytes:
-    """Predicted against measured on logarithmic axes, seconds beside joules, as PNG."""
+    """Predicted against measured on logarithmic axes, seconds beside joules of devices, as PNG."""
+    rows = [row for row in rows if _family(row)]
     with paper():
         drawn = new_figure(TWO_COLUMNS, 3.6)
         panels = drawn.subplots(1, 2, width_ratios=[1.5, 1])

@@ -9,6 +9,7 @@ from typing import Final
 
 import boards
 import microcontrollers
+import networks
 import page
 import phones
 import raspberry_pi_4
@@ -17,7 +18,7 @@ import raspberry_pi_5
 DOCS: Final = Path(__file__).parents[2] / "docs"
 SECTIONS: Final = (
     *(raspberry_pi_4.section, raspberry_pi_5.section, microcontrollers.sparse_steps, microcontrollers.inference),
-    *(phones.in_dl4j, phones.in_mnn, boards.jetson_nano, boards.tinytrain),
+    *(phones.in_dl4j, phones.in_mnn, boards.jetson_nano, boards.tinytrain, networks.distributions),
 )
 
 
