@@ -75,9 +75,7 @@ def distributions() -> Section:
         rows,
         [
             Check("the median of every simulated network is the published one (largest error)", worst, 0.0, MEDIAN_TOLERANCE),
-            Check(
-                "n equal transfers on a shared link end after n times one (largest error)", shared_link_error(), 0.0, THEORY_TOLERANCE
-            ),
+            Check("n equal transfers on a shared link end after n times one (largest error)", shared_link_error(), 0.0, THEORY_TOLERANCE),
         ],
     )
 
