@@ -22,7 +22,12 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "offline": ("offline",),
 }
 _ALWAYS: Final = ("computing", "waiting", "receiving", "sending")
-_ENERGY_NOTE: Final = "Sums over the devices of a class, to the end of the run; computing includes start-up and paging."
+_OF_BYTES: Final = ("receiving", "sending")
+_UNKNOWN: Final = "not known"
+_ENERGY_NOTE: Final = (
+    "Sums over the devices of a class, to the end of the run; computing includes start-up and paging. Not known: no source gives that "
+    "network's joules per byte, and its radio is left out of the sum."
+)
 _FLASH_NOTE: Final = (
     "The weights that a device trains are written once in each round that it trains in, to the same blocks; the share is that of a block's "
     "erase cycles, of the device that used most."
@@ -56,10 +61,16 @@ def energy_rows(result: RunResult) -> list[dict[str, str]]:
     rows = []
     for entry in device_classes(result.devices):
         own, total = spent[entry.group], float(floats(result.devices, "energy")[entry.rows].sum())
-        row = {name: joules(sum(own.get(kind, 0.0) for kind in _COLUMNS[name])) for name in shown}
+        row = {name: _spent(name, own) for name in shown}
         emitted = {"emissions": grams(float(floats(result.devices, "carbon")[entry.rows].sum()))} if _has(result, "carbon") else {}
         rows.append({"device_class": entry.label, **row, "all": joules(total), **emitted})
     return rows
+
+
+def _spent(name: str, own: Mapping[str, float]) -> str:
+    amounts = [own[kind] for kind in _COLUMNS[name] if kind in own]
+    # what moves bytes and costs nothing at all is a radio of which nothing is known
+    return _UNKNOWN if name in _OF_BYTES and amounts and not any(amounts) else joules(sum(amounts))
 
 
 def energy_table(result: RunResult) -> Table | None:

@@ -58,8 +58,13 @@ def tiles(result: RunResult) -> tuple[Tile, ...]:
             joules(summary["energy"]),
             "idle included" if summary["energy"] is not None else "not known for every device",
         ),
-        *((Tile("emissions of the fleet", grams(summary["carbon"]), "of its energy"),) if "carbon" in summary else ()),
+        *((_emissions(summary["carbon"]),) if "carbon" in summary else ()),
     )
+
+
+def _emissions(carbon: float | None) -> Tile:
+    amount, _, unit = grams(carbon).rpartition("\N{NO-BREAK SPACE}")
+    return Tile("emissions of the fleet", amount or unit, f"{unit} of its energy" if amount else "not known for every device")
 
 
 def fleet_table(result: RunResult) -> Table:

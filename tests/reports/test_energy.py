@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from fedtiny.reports.energy import _COLUMNS, energy_by_kind, energy_rows, energy_table, flash_rows, flash_table
+from fedtiny.reports.tables import tiles
 from fedtiny.results.record import FLASH
 from fedtiny.simulation.trace import KINDS
 
@@ -43,3 +44,22 @@ def test_flash_has_a_table_where_it_is_known(fedavg):
         worn = worn.append_column(column, pa.array(own, column.type))
     (row,) = flash_rows(replace(fedavg, devices=worn))
     assert (row["blocks_erased"], row["per_device"], row["endurance_used"]) == ("90", "45", "0.03 %")
+
+
+def test_a_radio_of_which_nothing_is_known_is_not_said_to_cost_nothing(fedavg):
+    sent = fedavg.activities["kind"].to_numpy(zero_copy_only=False) == "upload"
+    energy = fedavg.activities["energy"].to_numpy(zero_copy_only=False).copy()
+    energy[sent] = 0.0
+    position = fedavg.activities.schema.get_field_index("energy")
+    free = fedavg.activities.set_column(position, "energy", pa.array(energy))
+    rows = energy_rows(replace(fedavg, activities=free))
+    nothing = "0\N{NO-BREAK SPACE}J"  # of a class that sends nothing
+    before = [row["sending"] for row in energy_rows(fedavg)]
+    assert [row["sending"] for row in rows] == [nothing if text == nothing else "not known" for text in before]
+    assert before.count(nothing) == 1
+    assert "not known" not in [row["receiving"] for row in rows]
+
+
+def test_emissions_fit_their_tile(fedavg):
+    shown = {one.label: one for one in tiles(replace(fedavg, summary={**fedavg.summary, "carbon": 0.00478}))}["emissions of the fleet"]
+    assert (shown.value, shown.detail) == ("4.78\N{NO-BREAK SPACE}mg", "CO2e of its energy")
