@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -47,17 +48,18 @@ def test_flash_has_a_table_where_it_is_known(fedavg):
 
 
 def test_a_radio_of_which_nothing_is_known_is_not_said_to_cost_nothing(fedavg):
-    sent = fedavg.activities["kind"].to_numpy(zero_copy_only=False) == "upload"
-    energy = fedavg.activities["energy"].to_numpy(zero_copy_only=False).copy()
-    energy[sent] = 0.0
-    position = fedavg.activities.schema.get_field_index("energy")
-    free = fedavg.activities.set_column(position, "energy", pa.array(energy))
-    rows = energy_rows(replace(fedavg, activities=free))
-    nothing = "0\N{NO-BREAK SPACE}J"  # of a class that sends nothing
-    before = [row["sending"] for row in energy_rows(fedavg)]
-    assert [row["sending"] for row in rows] == [nothing if text == nothing else "not known" for text in before]
-    assert before.count(nothing) == 1
-    assert "not known" not in [row["receiving"] for row in rows]
+    texts = [[row["sending"] for row in energy_rows(_sending_costs(fedavg, joules))] for joules in (1.0, 0.0)]
+    nothing = "0\N{NO-BREAK SPACE}J"  # of the class that sends nothing
+    assert texts[0].count(nothing) == texts[1].count(nothing) == 1
+    assert texts[0].count("not known") == 0
+    assert texts[1].count("not known") == 2
+
+
+def _sending_costs(run, joules):
+    sent = run.activities["kind"].to_numpy(zero_copy_only=False) == "upload"
+    energy = np.where(sent, joules, run.activities["energy"].to_numpy(zero_copy_only=False))
+    position = run.activities.schema.get_field_index("energy")
+    return replace(run, activities=run.activities.set_column(position, "energy", pa.array(energy)))
 
 
 def test_emissions_fit_their_tile(fedavg):
