@@ -114,5 +114,6 @@ def no_replies(number: int, asked: int, timeout: float | None) -> RoundError:
     limit = "" if timeout is None else f" within strategy.timeout = {timeout:g} s of virtual time"
     return RoundError(
         f"round {number}: none of the {asked} devices that were asked replied{limit}; "
-        "raise strategy.timeout or strategy.message_lifetime, or look at the slowest device in activities.parquet"
+        "raise strategy.timeout or strategy.message_lifetime where they are slow; where they drop out, leave or run empty, let more "
+        "of them come back or be charged, or end the run before, with stop.rounds or stop.virtual_time"
     )
