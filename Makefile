@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate tutorial
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -78,6 +78,9 @@ validate: setup ## predict what others measured on real devices, and what this m
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/validate.py
 	@echo "This machine, calibrated, against training steps that it takes (two minutes; leave it alone meanwhile):"
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/this_machine.py
+
+tutorial: setup ## do what docs/tutorial.md says, in a folder of its own, and draw its figures again (a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/generators/tutorial.py
 
 memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py
