@@ -69,6 +69,7 @@ HEAVY = {
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
     "ray": {"sweeps"},
+    "optuna": {"sweeps"},
     "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "cli"},
     "rich": {"terminal"},
     "sklearn": {"datasets"},
