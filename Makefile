@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate tutorial
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate tutorial docs-commands
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -15,7 +15,7 @@ JOBS ?= 2
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do \
-	  printf '  make %-12s %s\n' "$$target" "$$text"; done
+	  printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 setup: $(INSTALLED) ## create .venv with FedTiny and its tools (again only when pyproject.toml or constraints.txt changed)
 
@@ -78,6 +78,9 @@ validate: setup ## predict what others measured on real devices, and what this m
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/validate.py
 	@echo "This machine, calibrated, against training steps that it takes (two minutes; leave it alone meanwhile):"
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validation/this_machine.py
+
+docs-commands: setup ## do every command of fedtiny's in the documentation, sweeps shortened, and install by the tutorial (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/docs
 
 tutorial: setup ## do what docs/tutorial.md says, in a folder of its own, and draw its figures again (a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python docs/generators/tutorial.py

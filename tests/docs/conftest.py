@@ -18,7 +18,7 @@ def load(name: str):
     return sys.modules[name]
 
 
-for generator in ("documents", "pictures", "tutorial"):
+for generator in ("documents", "pictures", "tutorial", "commands"):
     load(generator)
 
 
