@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from fedtiny.results.folder import read_run
-from fedtiny.results.metrics import Interval, mean_interval, paired_difference
+from fedtiny.results.statistics import Interval, mean_interval, paired_difference
 from fedtiny.results.sweep import combinations, read_sweep
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#1f2328", "#6a737d")

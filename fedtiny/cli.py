@@ -153,7 +153,7 @@ def sweep(
         folder = out or _RUNS / crossed.name
         folder = folder if ray is None else folder.absolute()
         options = journal_options(journal_size, keep_journal)
-        with sweep_progress(quiet, len(crossed.cells)) as tell, executor_for(folder) as executor:
+        with sweep_progress(quiet, len({cell.id for cell in crossed.cells})) as tell, executor_for(folder) as executor:
             result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell, journal=options, resume=resume)
     report = write_sweep_report(folder)
     if not quiet:

@@ -16,7 +16,7 @@ from cells import cells_of
 from law import write
 
 from fedtiny.reports.style import BLUE, GREEN, TWO_COLUMNS, VERMILLION, new_figure, paper
-from fedtiny.results.metrics import Interval, mean_interval, paired_difference
+from fedtiny.results.statistics import Interval, mean_interval, paired_difference
 
 PUBLISHED: Final = {5: (89.2, 88.7), 10: (89.3, 86.9), 15: (89.0, 85.5), 20: (88.7, 84.2)}
 """By D: with the correction, and without it."""

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from fedtiny.reports.style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, SOFT, TWO_COLUMNS, VERMILLION, new_figure, paper
-from fedtiny.results.metrics import mean_interval
+from fedtiny.results.statistics import mean_interval
 
 UPDATES: Final = 10
 YELLOW: Final = "#b8a000"

@@ -34,9 +34,11 @@ from fedtiny.reports.figures import (
     round_durations,
     speed_up,
     staleness_and_waste,
+    sweep_best_choice,
     sweep_curves,
     sweep_effect,
     sweep_heat_map,
+    sweep_paired,
     timeline,
 )
 from fedtiny.reports.greyscale import make_greyscale_safe
@@ -101,7 +103,7 @@ RUN_FIGURES: Final = (
     ),
     RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
 )
-SWEEP_FIGURES: Final = ("sweep_heat_map", "sweep_effect", "sweep_curves", "sweep_pareto_fronts")
+SWEEP_FIGURES: Final = ("sweep_best_choice", "sweep_heat_map", "sweep_paired", "sweep_effect", "sweep_curves", "sweep_pareto_fronts")
 
 
 def write_report(folders: Sequence[str | Path], out: str | Path, *, printed: bool = False) -> Path:
@@ -139,10 +141,18 @@ def _run_figures(results: Sequence[RunResult]) -> Figures:
 
 def _sweep_figures(sweep: SweepResult, runs: dict[str, RunResult]) -> Figures:
     drawn = {
+        "sweep_best_choice": (
+            sweep_best_choice.draw(sweep),
+            "Which choice reaches the target soonest. ≈: its seeds do not tell it from the second (95 %). Hatched: nothing fits.",
+        ),
+        "sweep_paired": (
+            sweep_paired.draw(sweep),
+            "Times sooner than the first choice: geometric mean over paired seeds and 95 % interval, in brackets where it includes 1.",
+        ),
         "sweep_heat_map": (sweep_heat_map.draw(sweep), "Every cell of the sweep: mean over the seeds ± half its 95 % interval."),
         "sweep_effect": (
             sweep_effect.draw(sweep),
-            "What one axis does; bars are 95 % intervals, an open triangle is a cell that never reached the target.",
+            "What one axis does; bars are 95 % intervals, an open triangle is a cell in which not every seed reached the target.",
         ),
         "sweep_curves": (sweep_curves.draw(sweep, runs), "Accuracy over virtual time of every cell, one line for each seed."),
         "sweep_pareto_fronts": (

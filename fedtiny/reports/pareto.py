@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from fedtiny.reports.quantities import Scale, energy_scale, size_scale, time_scale
-from fedtiny.results.metrics import floats
+from fedtiny.results.metrics import peak_memory
 from fedtiny.results.record import RunResult
 from fedtiny.results.sweep import Combination
 
@@ -52,7 +52,7 @@ def candidates_of_runs(results: Sequence[RunResult]) -> list[Candidate]:
             "virtual_time": summary["virtual_time"],
             "energy": summary["energy"],
             "bytes": summary["bytes_up"] + summary["bytes_down"],
-            "memory": _memory(result),
+            "memory": peak_memory(result.devices),
         }
         found.append(Candidate(result.name, summary["accuracy"], {name: value for name, value in costs.items() if value is not None}))
     return found
@@ -66,13 +66,6 @@ def candidate_of_cell(cell: Combination, name: str, runs: Mapping[str, RunResult
     known = set.intersection(*(set(seed.costs) for seed in seeds))
     means = {cost: float(np.mean([seed.costs[cost] for seed in seeds])) for cost in known}
     return Candidate(name, float(np.mean([seed.accuracy for seed in seeds])), means)
-
-
-def _memory(result: RunResult) -> float | None:
-    """The most that training takes on any device that took part, bytes."""
-    peaks = floats(result.devices, "peak_memory")[floats(result.devices, "rounds") > 0]
-    known = peaks[np.isfinite(peaks)]
-    return float(known.max()) if known.size else None
 
 
 def front(candidates: Sequence[Candidate], cost: str) -> list[Candidate]:

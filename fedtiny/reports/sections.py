@@ -14,7 +14,7 @@ from fedtiny.reports.participation import participation_sentence, participation_
 from fedtiny.reports.quantities import count, percent
 from fedtiny.reports.sweep_axes import value_label
 from fedtiny.reports.sweep_headline import sweep_headline
-from fedtiny.reports.sweep_tables import cells_table
+from fedtiny.reports.sweep_tables import learnt_table, paired_table, spent_table
 from fedtiny.reports.tables import comparison_table, devices_table, fleet_table, ladder_table, rounds_table, tiles, totals_table
 from fedtiny.results.metrics import Target, common_target
 from fedtiny.results.record import RunResult
@@ -24,6 +24,7 @@ Pictures = Mapping[str, Picture]
 
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
 _TIME: Final = ("timeline", "processor_time", "round_durations")
+_PAIRED_TEXT: Final = "All cells of a seed see the same devices, data, latencies and dropouts; so they are compared seed by seed."
 _FRONTS_TEXT: Final = "What is best when several things count: accuracy, and each of what it costs."
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
 _CLASSES_TEXT: Final = "What devices hold differs by class: the test accuracy of each label, weighted as the class holds them."
@@ -83,13 +84,16 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
     axes = Table(
         ("axis", "values"), tuple((axis, " · ".join(map(value_label, values))) for axis, values in sweep.axes.items()), text_columns=2
     )
+    paired = paired_table(sweep)
     seeds_text = "Means over the seeds and their 95 % confidence intervals (Student t)."
     sections = (
+        Section("What is best where", "", _chosen(pictures, ("sweep_best_choice",))),
         Section("Map", seeds_text, _chosen(pictures, ("sweep_heat_map",))),
+        Section("What a choice is worth", _PAIRED_TEXT, (*_chosen(pictures, ("sweep_paired",)), *((paired,) if paired else ()))),
         Section("Effect", "", _chosen(pictures, ("sweep_effect",))),
         Section("Curves", "", _chosen(pictures, ("sweep_curves",))),
         Section("What it costs", _FRONTS_TEXT, _chosen(pictures, ("sweep_pareto_fronts",))),
-        Section("Cells", seeds_text, (cells_table(sweep),)),
+        Section("Cells", seeds_text, (learnt_table(sweep), spent_table(sweep))),
         Section("Scenario", "", (axes, parts_table(sweep.scenario_yaml), Listing("The scenario", sweep.scenario_yaml))),
         *_closing(runs),
     )

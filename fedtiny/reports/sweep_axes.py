@@ -88,6 +88,10 @@ def panels(sweep: SweepResult, axes: Sequence[str]) -> list[tuple[str, list[Comb
         parts.setdefault(tuple(values[axis] for axis in axes), []).append(combination)
     rank = {axis: {value: place for place, value in enumerate(ordered_values(sweep, axis))} for axis in axes}
     ordered = sorted(parts, key=lambda values: [rank[axis][value] for axis, value in zip(axes, values, strict=True)])
-    return [
-        (", ".join(f"{axis} {value_label(value)}" for axis, value in zip(axes, values, strict=True)), parts[values]) for values in ordered
-    ]
+    return [(titled(axes, values), parts[values]) for values in ordered]
+
+
+def titled(axes: Sequence[str], values: Sequence[str]) -> str:
+    """What stands over a panel: "device.memory 2 MB · full, 0.05"; the values of a zipped axis, which has several keys, alone."""
+    named = zip(axes, values, strict=True)
+    return " · ".join(value_label(value) if "," in axis else f"{axis} {value_label(value)}" for axis, value in named)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fedtiny.reports.quantities import percent, seconds
-from fedtiny.reports.sweep_axes import numeric_value, value_label
+from fedtiny.reports.pairing import choice_axes, pairs_of
+from fedtiny.reports.quantities import number, percent, ratio, seconds
+from fedtiny.reports.sweep_axes import value_label
 from fedtiny.reports.wording import listed, plural, sooner
 from fedtiny.results.sweep import Combination, SweepResult, combinations
 
@@ -33,34 +34,39 @@ def _where_it_never_fits(sweep: SweepResult, cells: Sequence[Combination]) -> st
 
 
 def _choices(sweep: SweepResult, cells: Sequence[Combination]) -> Iterator[str]:
-    """For each axis of choices (not of numbers): how much sooner its best value is than each other one, over all pairs of cells."""
+    """For each choice: how much sooner its best value is than each other one, over all pairs of cells whose seeds all got there."""
     if sweep.target_accuracy is None:
         return
-    for place, axis in enumerate(sweep.axes):
-        values = sweep.axes[axis]
-        if len(values) < 2 or any(numeric_value(value) is not None for value in values):
-            continue
-        first, *others = sorted(values, key=lambda value: _mean_logarithm(cells, place, value))
-        pairs = [(other, found) for other in others if (found := _pairs(cells, place, first, other))]
-        parts = [
-            f"{sooner(float(np.exp(np.mean(found))), value_label(other))} (mean of {plural(len(found), 'pair')})" for other, found in pairs
-        ]
+    for axis in choice_axes(sweep):
+        first, *others = _best_first(sweep, cells, axis)
+        parts = [text for other in others if (text := _compared(sweep, cells, axis, first, other))]
         if parts:
             yield f"{axis} {value_label(first)} reached {percent(sweep.target_accuracy)} {listed(parts)}."
 
 
-def _mean_logarithm(cells: Sequence[Combination], place: int, value: str) -> float:
-    """Of the times to target of a value's cells; never counts as later than anything."""
-    times = [interval.mean for cell in cells if cell.values[place] == value and (interval := cell.interval("time_to_target"))]
-    return float(np.mean(np.log(times))) if times and min(times) > 0 else np.inf
+def _best_first(sweep: SweepResult, cells: Sequence[Combination], axis: str) -> list[str]:
+    """The values of a choice, those first that are sooner than the others in the mean of their pairs."""
+    values = list(sweep.axes[axis])
+    gains = {value: [gain for other in values for gain in _logarithms(sweep, cells, axis, other, value)] for value in values}
+    return sorted(values, key=lambda value: -float(np.mean(gains[value])) if gains[value] else np.inf)
 
 
-def _pairs(cells: Sequence[Combination], place: int, first: str, other: str) -> list[float]:
-    """Logarithms of time(other) / time(first) of cells that are alike in all other axes and both reached the target."""
-    times = {cell.values: interval.mean for cell in cells if (interval := cell.interval("time_to_target")) and interval.mean > 0}
-    mine = [values for values in times if values[place] == first]
-    swapped = [(values, (*values[:place], other, *values[place + 1 :])) for values in mine]
-    return [float(np.log(times[theirs] / times[values])) for values, theirs in swapped if theirs in times]
+def _compared(sweep: SweepResult, cells: Sequence[Combination], axis: str, first: str, other: str) -> str:
+    """How much sooner the first is than the other, on average and from pair to pair; nothing without a pair."""
+    gains = _logarithms(sweep, cells, axis, other, first)
+    if not gains:
+        return ""
+    mean, low, high = (float(np.exp(value)) for value in (np.mean(gains), min(gains), max(gains)))
+    apart = f", {number(low)} to {ratio(high)} from pair to pair" if number(low) != number(high) else ""
+    return f"{sooner(mean, value_label(other))} (mean of {plural(len(gains), 'pair')}{apart})"
+
+
+def _logarithms(sweep: SweepResult, cells: Sequence[Combination], axis: str, first: str, other: str) -> list[float]:
+    """Logarithms of time(first) / time(other) of pairs of combinations, each a mean over paired seeds."""
+    if first == other:
+        return []
+    gains = [pair.times_sooner() for pair in pairs_of(sweep, cells, axis, first, other)]
+    return [float(np.log(gain.mean)) for gain in gains if gain is not None]
 
 
 def _best_cell(sweep: SweepResult, cells: Sequence[Combination]) -> tuple[str, ...]:
@@ -68,10 +74,26 @@ def _best_cell(sweep: SweepResult, cells: Sequence[Combination]) -> tuple[str, .
     if sweep.target_accuracy is not None and times:
         (mean, cell), (longest, last) = (pick(times, key=lambda pair: pair[0]) for pick in (min, max))
         slowest = f", {sooner(longest / mean, _named(sweep, last))}" if mean and last is not cell else ""
-        never = sum(cell.status == "done" for cell in cells) - len(times)
-        missing = f" {plural(never, 'combination')} never got there." if never else ""
         best = f"The fastest to {percent(sweep.target_accuracy)} accuracy is {_named(sweep, cell)}, after {seconds(mean)} on average"
-        return (f"{best}{slowest}.{missing}",)
+        return (f"{best}{slowest}.{_missing(cells)}",)
+    if sweep.target_accuracy is not None and (seldom := _missing(cells)):
+        return (
+            f"No combination reached {percent(sweep.target_accuracy)} accuracy with all of its seeds.{seldom}",
+            *_most_accurate(sweep, cells),
+        )
+    return _most_accurate(sweep, cells)
+
+
+def _missing(cells: Sequence[Combination]) -> str:
+    """How many combinations did not reach the target, with some of their seeds or with any."""
+    done = [cell for cell in cells if cell.done and cell.interval("time_to_target") is None]
+    seldom = sum(bool(cell.known("time_to_target")) for cell in done)
+    never = len(done) - seldom
+    some = f" {plural(seldom, 'combination')} got there with some of the seeds only." if seldom else ""
+    return some + (f" {plural(never, 'combination')} never got there." if never else "")
+
+
+def _most_accurate(sweep: SweepResult, cells: Sequence[Combination]) -> tuple[str, ...]:
     accuracies_of = [(interval.mean, cell) for cell in cells if (interval := cell.interval("accuracy")) is not None]
     if not accuracies_of:
         return ()

@@ -9,8 +9,9 @@ in which its processor waits for a message. Idle and offline time is in neither.
 A **device class** is one entry of the scenario's fleet.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,6 @@ IntArray = npt.NDArray[np.int64]
 WORK_KINDS: Final = ("train", "evaluate", "paging", "start_up")
 PROCESSOR_KINDS: Final = (*WORK_KINDS, "stall", "idle", "offline")
 TARGET_SHARE: Final = 0.95
-CONFIDENCE: Final = 0.95
 _BLOCK: Final = 2**14
 
 
@@ -90,6 +90,38 @@ def energy_to_target(rounds: pa.Table, target: float) -> float | None:
     row = row_reaching(rounds, target)
     joules = None if row is None else rounds["energy"][row].as_py()
     return None if joules is None else float(joules)
+
+
+def area_under_curve(rounds: pa.Table, until: float | None = None) -> float | None:
+    """Accuracy x virtual seconds from 0 to `until` (left out: to the last version) under the curve of the model that the server holds.
+
+    A version is held until the next evaluated one, the last for ever; None without any accuracy. Over `until`, it is the mean accuracy.
+    """
+    known = ~np.isnan(accuracies(rounds))
+    if not known.any():
+        return None
+    times, heights = floats(rounds, "virtual_time"), accuracies(rounds)[known]
+    end = float(times[-1]) if until is None else until
+    edges = np.minimum(np.append(times[known], max(end, float(times[-1]))), end)
+    return float(heights @ np.diff(edges))
+
+
+def peak_memory(devices: pa.Table) -> int | None:
+    """The most bytes that training takes on any device that took part; None if that is known of none."""
+    peaks = floats(devices, "peak_memory")[floats(devices, "rounds") > 0]
+    known = peaks[np.isfinite(peaks)]
+    return int(known.max()) if known.size else None
+
+
+COSTS_TO_TARGET: Final[Mapping[str, Callable[[pa.Table, float], float | None]]] = MappingProxyType(
+    {
+        "rounds_to_target": rounds_to_target,
+        "time_to_target": time_to_target,
+        "bytes_to_target": bytes_to_target,
+        "energy_to_target": energy_to_target,
+    }
+)
+"""What it takes to reach a target, by its column: each a function of the rounds and the target."""
 
 
 def mean_round_time(rounds: pa.Table) -> float | None:
@@ -211,38 +243,6 @@ def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean over `count` values and half the width of its 95 % confidence interval (None for one value)."""
-
-    mean: float
-    half_width: float | None
-    count: int
-
-
-def mean_interval(values: Iterable[float | None]) -> Interval | None:
-    """Mean and 95 % confidence interval (Student t, n - 1 degrees of freedom) of the values that are not None; None without any."""
-    known = np.asarray([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
-    if known.size == 0:
-        return None
-    if known.size == 1:
-        return Interval(float(known[0]), None, 1)
-    from scipy.special import stdtrit  # not at the top: importing it takes longer than everything else here
-
-    quantile = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2))
-    return Interval(float(known.mean()), quantile * float(known.std(ddof=1)) / float(np.sqrt(known.size)), int(known.size))
-
-
-def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Interval | None:
-    """Mean and 95 % interval of first - second, taken seed by seed (the keys), so that what runs of one seed share cancels.
-
-    Raises ValueError where the two did not run under the same seeds.
-    """
-    if first.keys() != second.keys():
-        raise ValueError(f"the runs have different seeds: {sorted(first)} and {sorted(second)}")
-    return mean_interval(first[seed] - second[seed] for seed in sorted(first))
-
-
-@dataclass(frozen=True)
 class Target:
     """The accuracy that runs are compared at, and where it comes from, in words."""
 
@@ -274,10 +274,12 @@ def run_summary(rounds: pa.Table, devices: pa.Table, target: float | None) -> di
         "accuracy": final_accuracy(rounds),
         "loss": final_loss(rounds),
         "target_accuracy": target,
-        "time_to_target": None if target is None else time_to_target(rounds, target),
+        **{name: None if target is None else cost(rounds, target) for name, cost in COSTS_TO_TARGET.items()},
+        "area_under_curve": area_under_curve(rounds),
         "bytes_up": int(rounds["bytes_up"][last].as_py()),
         "bytes_down": int(rounds["bytes_down"][last].as_py()),
         "energy": rounds["energy"][last].as_py(),
+        "peak_memory": peak_memory(devices),
         "participants": int(np.count_nonzero(floats(devices, "rounds") > 0)),
         "failures": int(floats(rounds, "failures").sum()),
     }

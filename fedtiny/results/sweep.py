@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fedtiny.errors import FolderError
 from fedtiny.results.files import FORMAT, json_text, read_json, read_table, replace_file, table_bytes
-from fedtiny.results.metrics import Interval, mean_interval
+from fedtiny.results.statistics import Interval, mean_interval
 
 SWEEP_FILE: Final = "sweep.json"
 CELLS_FILE: Final = "cells.parquet"
@@ -25,6 +25,14 @@ _ATTRIBUTION: Final = [
     pa.field("missing_stall", pa.float64()),
     pa.field("communication_stall", pa.float64()),
 ]
+_LATER: Final = [
+    pa.field("rounds_to_target", pa.int64()),
+    pa.field("bytes_to_target", pa.int64()),
+    pa.field("energy_to_target", pa.float64()),
+    pa.field("area_under_curve", pa.float64()),
+    pa.field("peak_memory", pa.int64()),
+    pa.field("carbon", pa.float64()),
+]
 _SUMMARY: Final = [
     pa.field("rounds", pa.int64()),
     pa.field("virtual_time", pa.float64()),
@@ -35,6 +43,7 @@ _SUMMARY: Final = [
     pa.field("bytes_down", pa.int64()),
     pa.field("energy", pa.float64()),
     *_ATTRIBUTION,
+    *_LATER,
 ]
 
 
@@ -98,7 +107,7 @@ def read_sweep(folder: str | Path) -> SweepResult:
         seeds=tuple(found["seeds"]),
         target_accuracy=found.get("target_accuracy"),
         scenario_yaml=found["scenario"],
-        cells=read_table(place / CELLS_FILE, cells_schema(tuple(axes)), added=[field.name for field in _ATTRIBUTION]),
+        cells=read_table(place / CELLS_FILE, cells_schema(tuple(axes)), added=[field.name for field in (*_ATTRIBUTION, *_LATER)]),
         folders={entry["cell"]: entry["folder"] for entry in found["cells"]},
     )
 
@@ -116,9 +125,22 @@ class Combination:
         found = {row["status"] for row in self.rows}
         return next(status for status in ("done", "failed", "infeasible") if status in found)
 
+    @property
+    def done(self) -> tuple[dict[str, Any], ...]:
+        """The rows of the seeds that are done."""
+        return tuple(row for row in self.rows if row["status"] == "done")
+
+    def known(self, column: str) -> dict[int, float]:
+        """A summary column by seed, of those that are done and have a value: a target that was never reached has none."""
+        return {row["seed"]: row[column] for row in self.done if row[column] is not None}
+
     def interval(self, column: str) -> Interval | None:
-        """Mean and 95 % interval of a summary column over the seeds that have a value."""
-        return mean_interval(row[column] for row in self.rows)
+        """Mean and 95 % interval of a summary column over the seeds that are done; None unless every one of them has a value.
+
+        A mean over those seeds alone that reached a target would praise what seldom reaches it.
+        """
+        known = self.known(column)
+        return mean_interval(known.values()) if len(known) == len(self.done) else None
 
 
 def combinations(sweep: SweepResult) -> list[Combination]:

@@ -140,14 +140,27 @@ def cross(base: Tree, folder: Path, axes: Sequence[Axis], seeds: int = 1) -> Swe
     """Every combination of the axes' values with every seed, each a checked scenario, in the axes' order.
 
     `folder` is where the scenario's file is. An axis that is named twice counts as it was said last. Raises ScenarioError
-    where a cell is no scenario, two cells are the same, or there are more than 10 000.
+    where a cell is no scenario, two cells say the same in the same words, or there are more than 10 000.
     """
-    axes = tuple({axis.key: axis for axis in axes}.values())
-    _check_axes(axes, seeds)
-    combinations = itertools.product(itertools.product(*(axis.steps for axis in axes)), _seeds(base, seeds))
-    cells = tuple(_cell(base, folder, axes, steps, seed) for steps, seed in combinations)
+    axes = said_last(axes)
+    number = math.prod((len(axis.values) for axis in axes), start=seeds)
+    if number > MOST_CELLS:
+        raise ScenarioError(f"the axes and seeds make {number} runs: a sweep may have at most {MOST_CELLS}")
+    combinations = itertools.product(itertools.product(*(axis.steps for axis in axes)), seeds_from(base, seeds))
+    return sweep_of(base, axes, [cell_of(base, folder, axes, steps, seed) for steps, seed in combinations])
+
+
+def sweep_of(base: Tree, axes: Sequence[Axis], cells: Sequence[Cell]) -> Sweep:
+    """These cells as a sweep. Raises ScenarioError where two cells say the same in the same words."""
     _check_different(cells)
-    return Sweep(axes, cells, dump_tree({**base.plain, "sweep": {axis.key: list(axis.values) for axis in axes}}))
+    return Sweep(tuple(axes), tuple(cells), dump_tree({**base.plain, "sweep": {axis.key: list(axis.values) for axis in axes}}))
+
+
+def said_last(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """The axes, each key as it was said last. Raises ScenarioError for a key that cannot be an axis."""
+    last = tuple({axis.key: axis for axis in axes}.values())
+    _check_axes(last)
+    return last
 
 
 def _axis(key: str, values: Any, sources: SourceMap) -> Axis:
@@ -164,24 +177,23 @@ def _along(key: str, values: Sequence[Any], places: Sequence[str]) -> Axis:
     return Axis(key, tuple(value for value, _ in placed), tuple(place for _, place in placed))
 
 
-def _check_axes(axes: Sequence[Axis], seeds: int) -> None:
+def _check_axes(axes: Sequence[Axis]) -> None:
     for axis in axes:
         for path in axis.paths:
             if path[0] in ("seed", "sweep"):
                 raise ScenarioError(f"{axis.places[0]}: {path[0]} cannot be an axis: use --seeds N to run several seeds")
-    number = math.prod((len(axis.values) for axis in axes), start=seeds)
-    if number > MOST_CELLS:
-        raise ScenarioError(f"the axes and seeds make {number} runs: a sweep may have at most {MOST_CELLS}")
 
 
-def _seeds(base: Tree, seeds: int) -> list[Override | None]:
+def seeds_from(base: Tree, seeds: int) -> list[Override | None]:
+    """What makes each of so many seeds of a scenario, from its own on; None for its own alone."""
     first = base.plain.get("seed", 0)
     if seeds == 1 or not isinstance(first, int):
         return [None]
     return [Override(("seed",), first + index, f"--seeds {seeds}") for index in range(seeds)]
 
 
-def _cell(base: Tree, folder: Path, axes: Sequence[Axis], steps: Sequence[Step], seed: Override | None) -> Cell:
+def cell_of(base: Tree, folder: Path, axes: Sequence[Axis], steps: Sequence[Step], seed: Override | None) -> Cell:
+    """The cell of one step on each axis with a seed, a checked scenario. Raises ScenarioError where it is none."""
     overrides = [one for step in steps for one in step.overrides]
     tree = override(base, overrides if seed is None else [*overrides, seed])
     scenario = to_scenario(tree, folder)
@@ -191,8 +203,10 @@ def _cell(base: Tree, folder: Path, axes: Sequence[Axis], steps: Sequence[Step],
 
 
 def _check_different(cells: Sequence[Cell]) -> None:
-    seen: dict[str, Cell] = {}
+    # the same run in other words is done once and has a row for each, so that a scenario can be compared with itself
+    seen = set[tuple[str, ...]]()
     for cell in cells:
-        if cell.id in seen:
-            raise ScenarioError(f"two cells of the sweep are the same run: {seen[cell.id].labels} and {cell.labels}: take one of them out")
-        seen[cell.id] = cell
+        said = (cell.id, *cell.labels.values())
+        if said in seen:
+            raise ScenarioError(f"two cells of the sweep are the same run, in the same words: {cell.labels}: take one of them out")
+        seen.add(said)

@@ -29,5 +29,6 @@ def summary_row(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def cell_rows(result: SweepResult) -> list[dict[str, str]]:
     """One row for every cell of a sweep: its id, its values on the axes, its seed and status, and its summary."""
-    said = ("cell", *result.axes, "seed", "status")
-    return [{key: str(row[key]) for key in said} | summary_row(row) for row in result.cells.to_pylist()]
+    said, rows = ("cell", *result.axes, "seed", "status"), result.cells.to_pylist()
+    unknown = {"carbon"} if all(row["carbon"] is None for row in rows) else set()
+    return [{key: str(row[key]) for key in said} | summary_row({key: row[key] for key in row.keys() - unknown}) for row in rows]

@@ -51,17 +51,38 @@ def run_sweep(
     another way than not fitting, the folder belongs to something else, or nothing is there to `resume`.
     """
     check_sweep_folder(folder, sweep.name, resume=resume)
-    _remove_halves(folder)
+    remove_halves(folder)
+
+    def write(outcomes: Mapping[str, Outcome]) -> SweepResult:
+        result = sweep_result(sweep, outcomes)
+        write_sweep(result, folder)
+        return result
+
+    return write(outcomes_of(sweep, folder, executor, allow_code=allow_code, tell=tell, journal=journal, checked=write))
+
+
+def outcomes_of(
+    sweep: Sweep,
+    folder: Path,
+    executor: Executor,
+    *,
+    allow_code: bool,
+    tell: Tell | None,
+    journal: JournalOptions,
+    checked: Callable[[Mapping[str, Outcome]], object],
+) -> dict[str, Outcome]:
+    """What becomes of every cell, by its id: found finished, or checked and run. `checked` is called before the first one runs.
+
+    Raises ScenarioError where a cell is wrong in another way than not fitting.
+    """
     book = _Book(sweep, folder, allow_code, tell)
     book.find_finished()
     for outcome in executor(check_cell, book.jobs(book.unknown()), lost_cell):
         book.note(outcome)
-    _refuse_wrong(sweep, book.outcomes)
-    write_sweep(_result(sweep, book.outcomes), folder)
+    refuse_wrong(sweep, book.outcomes)
+    checked(book.outcomes)
     _run_cells(book, executor, journal)
-    result = _result(sweep, book.outcomes)
-    write_sweep(result, folder)
-    return result
+    return book.outcomes
 
 
 @dataclass
@@ -83,15 +104,15 @@ class _Book:
             self.tell(self._cells[outcome.cell], outcome)
 
     def find_finished(self) -> None:
-        for cell in self.sweep.cells:
+        for cell in self._cells.values():
             if (outcome := finished(cell, cell_folder(self.folder, cell))) is not None:
                 self.note(outcome)
 
     def unknown(self) -> list[Cell]:
-        return [cell for cell in self.sweep.cells if cell.id not in self.outcomes]
+        return [cell for cell in self._cells.values() if cell.id not in self.outcomes]
 
     def feasible(self) -> list[Cell]:
-        return [cell for cell in self.sweep.cells if self.outcomes[cell.id].status == "feasible"]
+        return [cell for cell in self._cells.values() if self.outcomes[cell.id].status == "feasible"]
 
     def jobs(self, cells: Iterable[Cell], journals: Mapping[str, JournalPlace] = _NO_JOURNALS) -> list[Job]:
         return [Job(cell.id, cell.scenario, cell_folder(self.folder, cell), self.allow_code, journals.get(cell.id)) for cell in cells]
@@ -136,7 +157,7 @@ def check_sweep_folder(folder: Path, name: str, *, resume: bool = False) -> None
         raise FolderError(f"{folder} is a file: choose another --out for the sweep")
 
 
-def _remove_halves(folder: Path) -> None:
+def remove_halves(folder: Path) -> None:
     """Deletes the run folders that a process was writing when it was killed: nobody writes here before the sweep begins."""
     for half in folder.glob("cells/.*.new"):
         shutil.rmtree(half, ignore_errors=True)
@@ -157,14 +178,15 @@ def cell_folder(folder: Path, cell: Cell) -> Path:
     return folder / "cells" / cell.id
 
 
-def _refuse_wrong(sweep: Sweep, outcomes: dict[str, Outcome]) -> None:
+def refuse_wrong(sweep: Sweep, outcomes: Mapping[str, Outcome]) -> None:
+    """Raises ScenarioError, with file and line, for the first cell that is wrong."""
     for cell in sweep.cells:
         outcome = outcomes[cell.id]
         if outcome.status == "wrong":
             raise ScenarioError(cell.sources.explain(outcome.reason, outcome.path), outcome.path)
 
 
-def _result(sweep: Sweep, outcomes: dict[str, Outcome]) -> SweepResult:
+def sweep_result(sweep: Sweep, outcomes: Mapping[str, Outcome]) -> SweepResult:
     """The sweep with a row for every cell that has come to an end."""
     schema = cells_schema(tuple(axis.key for axis in sweep.axes))
     rows = [_row(cell, outcomes[cell.id], schema) for cell in sweep.cells if cell.id in outcomes and outcomes[cell.id].status in ENDED]

@@ -45,7 +45,7 @@ def strategies(make_sweep, times):
 
 def test_a_choice_is_told_by_how_much_sooner_it_is_over_pairs_that_differ_in_nothing_else(make_sweep):
     text = plain(sweep_headline(strategies(make_sweep, {"fedavg": (20.0, 80.0), "dga": (10.0, 10.0)})))
-    assert text.startswith("strategy dga reached 75.0 % 4 × sooner than fedavg (mean of 2 pairs).")
+    assert text.startswith("strategy dga reached 75.0 % 4 × sooner than fedavg (mean of 2 pairs, 2 to 8 × from pair to pair).")
 
 
 def test_cells_that_never_reach_the_target_are_in_no_pair(make_sweep):

@@ -135,20 +135,6 @@ def test_the_stall_share_of_a_class_weighs_its_devices_by_their_time(activities,
     assert metrics.stall_shares_by_class(activities, devices) == {0: 5.5 / 10.5, 2: None}
 
 
-def test_the_interval_is_that_of_student_t():
-    interval = metrics.mean_interval([1.0, 2.0, 3.0, 6.0])
-    assert interval.mean == 3.0
-    assert interval.count == 4
-    # t(0.975, 3) = 3.182446, standard deviation sqrt(14/3)
-    assert interval.half_width == pytest.approx(3.182446 * np.sqrt(14 / 3) / 2, rel=1e-6)
-
-
-def test_an_interval_leaves_out_what_is_missing():
-    assert metrics.mean_interval([None, 4.0, float("nan")]) == metrics.Interval(4.0, None, 1)
-    assert metrics.mean_interval([None]) is None
-    assert metrics.mean_interval([5.0, None, 5.0]) == metrics.Interval(5.0, 0.0, 2)
-
-
 def test_runs_that_state_the_same_target_are_compared_at_it(rounds):
     assert metrics.common_target([0.4, 0.4], [rounds, rounds]) == metrics.Target(0.4, "stated by the scenario")
 
@@ -171,24 +157,50 @@ def test_the_summary_is_that_of_the_last_version(rounds, devices):
         "accuracy": 0.5,
         "loss": None,
         "target_accuracy": 0.6,
+        "rounds_to_target": 2,
         "time_to_target": 20.0,
+        "bytes_to_target": 300,
+        "energy_to_target": 40.0,
+        "area_under_curve": pytest.approx(11.6),
         "bytes_up": 150,
         "bytes_down": 300,
         "energy": None,
+        "peak_memory": 5000,
         "participants": 2,
         "failures": 1,
     }
     assert metrics.run_summary(rounds, devices, None)["time_to_target"] is None
 
 
-def test_what_seeds_have_in_common_cancels_in_a_paired_difference():
-    luck = {0: 0.3, 1: 0.7, 2: 0.1}
-    difference = metrics.paired_difference({seed: value + 0.02 for seed, value in luck.items()}, luck)
-    assert difference.mean == pytest.approx(0.02)
-    assert difference.half_width == pytest.approx(0, abs=1e-12)
-    assert metrics.mean_interval(luck.values()).half_width > 0.5
+def area_twin(rounds, until):
+    """The area under the curve by a plain loop over the seconds' thousandths."""
+    rows, step, total, held = rounds.to_pylist(), 1e-3, 0.0, None
+    for tick in range(round(until / step)):
+        for row in rows:
+            if row["virtual_time"] <= (tick + 0.5) * step and row["accuracy"] is not None:
+                held = row["accuracy"]
+        total += held * step
+        held = None
+    return total
 
 
-def test_runs_of_different_seeds_are_not_paired():
-    with pytest.raises(ValueError, match=r"\[0, 1\] and \[1, 2\]"):
-        metrics.paired_difference({0: 1.0, 1: 2.0}, {1: 1.0, 2: 2.0})
+def test_a_version_is_held_until_the_next_evaluated_one(rounds):
+    assert metrics.area_under_curve(rounds) == pytest.approx(20 * 0.1 + 16 * 0.6)
+    assert metrics.area_under_curve(rounds, until=46.0) == pytest.approx(20 * 0.1 + 16 * 0.6 + 10 * 0.5)
+    assert metrics.area_under_curve(rounds, until=30.0) == pytest.approx(20 * 0.1 + 10 * 0.6)
+    assert metrics.area_under_curve(rounds, until=5.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("until", [0.5, 21.25, 40.0])
+def test_the_area_agrees_with_a_plain_loop(rounds, until):
+    assert metrics.area_under_curve(rounds, until) == pytest.approx(area_twin(rounds, until), rel=1e-9)
+
+
+def test_without_accuracies_there_is_no_area(rounds):
+    empty = rounds.set_column(2, ROUNDS.field("accuracy"), pa.nulls(4, pa.float64()))
+    assert metrics.area_under_curve(empty) is None
+
+
+def test_the_peak_of_memory_is_that_of_the_devices_that_took_part(devices):
+    assert metrics.peak_memory(devices) == 5000
+    assert metrics.peak_memory(devices.filter([False, False, True])) is None

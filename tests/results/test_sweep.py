@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -36,6 +38,7 @@ def test_cells_have_the_promised_columns():
         *("time_to_target", "bytes_up", "bytes_down", "energy"),
         *("bottleneck", "mean_staleness", "wasted_compute", "wasted_bytes"),
         *("stragglers_stall", "missing_stall", "communication_stall"),
+        *("rounds_to_target", "bytes_to_target", "energy_to_target", "area_under_curve", "peak_memory", "carbon"),
     ]
 
 
@@ -49,6 +52,19 @@ def test_a_combination_is_done_if_any_seed_is(sweep):
     assert [cell.status for cell in combinations(sweep)] == ["infeasible", "done"]
     assert combinations(sweep)[1].interval("accuracy").mean == 0.5
     assert combinations(sweep)[0].interval("accuracy") is None
+
+
+def test_a_target_that_some_seeds_never_reached_has_no_mean(sweep):
+    rows = [{**row, "status": "done", "time_to_target": 8.0 if row["seed"] else None} for row in sweep.cells.to_pylist()]
+    cell = combinations(replace(sweep, cells=pa.Table.from_pylist(rows, schema=sweep.cells.schema)))[0]
+    assert cell.interval("time_to_target") is None
+    assert cell.known("time_to_target") == {1: 8.0}
+
+
+def test_a_seed_that_failed_is_not_counted_among_the_done(sweep):
+    cell = combinations(sweep)[1]
+    assert [row["cell"] for row in cell.done] == ["b"]
+    assert cell.interval("accuracy").count == 1
 
 
 def test_what_is_not_a_sweep_is_said_to_be_none(tmp_path):
@@ -65,7 +81,7 @@ def test_a_sweep_without_its_cells_is_damaged(sweep, tmp_path):
 
 def test_a_sweep_of_an_earlier_version_lacks_what_was_added(tmp_path, sweep):
     write_sweep(sweep, tmp_path)
-    added = ["bottleneck", "wasted_bytes"]
+    added = ["bottleneck", "wasted_bytes", "peak_memory", "area_under_curve"]
     table = pq.read_table(tmp_path / "cells.parquet")
     pq.write_table(table.drop_columns(added), tmp_path / "cells.parquet")
     found = read_sweep(tmp_path).cells

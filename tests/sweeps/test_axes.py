@@ -117,7 +117,7 @@ def test_the_target_is_that_of_all_cells_or_none(tiny):
         ("sweep.update=full", "--axis sweep.update=full: sweep cannot be an axis"),
         ("update=full,ful", "--axis update=full,ful: update.kind: unknown kind 'ful': did you mean 'full'?"),
         ("network.latncy=1 s", "--axis network.latncy=1 s: network.latncy: unknown key: did you mean 'latency'?"),
-        ("network.latency=100 ms,0.1 s", "two cells of the sweep are the same run: "),
+        ("network.latency=100 ms,100 ms", "two cells of the sweep are the same run, in the same words: "),
     ],
 )
 def test_a_wrong_axis_is_said_with_the_axis_as_its_place(tiny, axis, message):
