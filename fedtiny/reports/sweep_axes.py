@@ -92,6 +92,10 @@ def panels(sweep: SweepResult, axes: Sequence[str]) -> list[tuple[str, list[Comb
 
 
 def titled(axes: Sequence[str], values: Sequence[str]) -> str:
-    """What stands over a panel: "device.memory 2 MB · full, 0.05"; the values of a zipped axis, which has several keys, alone."""
-    named = zip(axes, values, strict=True)
-    return " · ".join(value_label(value) if "," in axis else f"{axis} {value_label(value)}" for axis, value in named)
+    """What stands over a panel: "device.memory 2 MB · full, 0.05"."""
+    return " · ".join(named(axis, value) for axis, value in zip(axes, values, strict=True))
+
+
+def named(axis: str, value: str) -> str:
+    """A value with its axis: "device.memory 2 MB"; that of a zipped axis, which has several keys, alone: "full, 0.05"."""
+    return value_label(value) if "," in axis else f"{axis} {value_label(value)}"

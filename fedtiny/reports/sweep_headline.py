@@ -6,7 +6,7 @@ import numpy as np
 
 from fedtiny.reports.pairing import choice_axes, pairs_of
 from fedtiny.reports.quantities import number, percent, ratio, seconds
-from fedtiny.reports.sweep_axes import value_label
+from fedtiny.reports.sweep_axes import named, value_label
 from fedtiny.reports.wording import listed, plural, sooner
 from fedtiny.results.sweep import Combination, SweepResult, combinations
 
@@ -41,7 +41,7 @@ def _choices(sweep: SweepResult, cells: Sequence[Combination]) -> Iterator[str]:
         first, *others = _best_first(sweep, cells, axis)
         parts = [text for other in others if (text := _compared(sweep, cells, axis, first, other))]
         if parts:
-            yield f"{axis} {value_label(first)} reached {percent(sweep.target_accuracy)} {listed(parts)}."
+            yield f"{named(axis, first)} reached {percent(sweep.target_accuracy)} {listed(parts)}."
 
 
 def _best_first(sweep: SweepResult, cells: Sequence[Combination], axis: str) -> list[str]:
@@ -102,4 +102,4 @@ def _most_accurate(sweep: SweepResult, cells: Sequence[Combination]) -> tuple[st
 
 
 def _named(sweep: SweepResult, cell: Combination) -> str:
-    return ", ".join(f"{axis} {value_label(value)}" for axis, value in zip(sweep.axes, cell.values, strict=True))
+    return ", ".join(named(axis, value) for axis, value in zip(sweep.axes, cell.values, strict=True))

@@ -105,8 +105,8 @@ def _paired_rows(sweep: SweepResult, pairing: Pairing) -> Iterator[tuple[str, ..
 
 
 def _points(difference: Interval) -> str:
-    half_width = None if difference.half_width is None else 100 * difference.half_width
-    return spread(100 * difference.mean, half_width)
+    mean = f"{100 * difference.mean:.1f}".replace("-", "\N{MINUS SIGN}")
+    return mean if difference.half_width is None else f"{mean} ± {100 * difference.half_width:.1f}"
 
 
 def _who_reached(pair: Pair) -> str:

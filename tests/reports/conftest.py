@@ -4,7 +4,7 @@ Times follow the recursion of a round: download, K steps, upload, wait. The pipe
 before the last, so several messages are under way at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -228,3 +228,44 @@ def dga() -> RunResult:
 def empty() -> RunResult:
     """A run of no rounds: the initial model and nothing else."""
     return replace(build_run("empty", rounds=0, target=None), memory=[])
+
+
+CHOICES = {
+    "network.latency": ("10 ms", "1 s"),
+    "device.memory": ("2 MB", "8 MB"),
+    "strategy": ("fedavg", "{kind: dga, delay: 5}"),
+    "update": ("full", "tinytl"),
+}
+FASTER = {"full": 1.0, "tinytl": 0.5}
+
+
+def time_of(strategy: str, update: str, latency: str, seed: int) -> float:
+    """Seconds to the target: every seed has its own luck, which the strategies share."""
+    return 10.0 * 3**seed * (8.0 if latency == "1 s" and strategy == "fedavg" else 1.0) / FASTER[update]
+
+
+def choice_rows() -> Iterator[dict[str, Any]]:
+    names = cells_schema(tuple(CHOICES)).names
+    for latency in CHOICES["network.latency"]:
+        for memory in CHOICES["device.memory"]:
+            for strategy in CHOICES["strategy"]:
+                for update in CHOICES["update"]:
+                    for seed in (1, 2, 3):
+                        values = {"network.latency": latency, "device.memory": memory, "strategy": strategy, "update": update}
+                        row = dict.fromkeys(names) | values | {"cell": "-".join([*values.values(), str(seed)]), "seed": seed}
+                        if memory == "2 MB" and update == "full":
+                            yield row | {"status": "infeasible"}
+                        else:
+                            time = time_of(strategy, update, latency, seed)
+                            yield row | {"status": "done", "time_to_target": time, "virtual_time": time, "accuracy": 0.7 + seed / 100}
+
+
+@pytest.fixture(scope="session")
+def make_choices() -> Callable[..., SweepResult]:
+    """A sweep over latency, memory, strategies and updates whose times can be reckoned by hand; `change` changes its rows."""
+
+    def sweep(change: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row) -> SweepResult:
+        cells = pa.Table.from_pylist([change(row) for row in choice_rows()], schema=cells_schema(tuple(CHOICES)))
+        return SweepResult("pairs", CHOICES, (1, 2, 3), 0.7, "name: pairs\n", cells, {})
+
+    return sweep

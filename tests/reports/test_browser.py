@@ -31,23 +31,25 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory, fedavg, dga, make_sweep):
+def reports(tmp_path_factory, fedavg, dga, make_sweep, make_choices):
     place = tmp_path_factory.mktemp("reports")
     runs = [write_run(run, place / run.name) for run in (fedavg, dga)]
     sweep, finished = make_sweep((0, 1))
     for cell, run in finished.items():
         write_run(run, place / "sweep" / sweep.folders[cell])
     write_sweep(sweep, place / "sweep")
+    write_sweep(make_choices(), place / "choices")
     return {
         "run": write_report(runs[:1], runs[0]),
         "comparison": write_report(runs, place / "comparison"),
         "sweep": write_report([place / "sweep"], place / "sweep"),
+        "choices": write_report([place / "choices"], place / "choices"),
     }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("kind", ["run", "comparison", "sweep"])
+@pytest.mark.parametrize("kind", ["run", "comparison", "sweep", "choices"])
 def test_a_report_can_be_read(browser, reports, kind, width, scheme):
     browser.open(reports[kind], width=width, scheme=scheme)
     assert browser.value("document.querySelectorAll('svg').length") >= 3
@@ -55,7 +57,7 @@ def test_a_report_can_be_read(browser, reports, kind, width, scheme):
     assert browser.value(UNDESCRIBED) == 0
 
 
-@pytest.mark.parametrize("kind", ["run", "comparison", "sweep"])
+@pytest.mark.parametrize("kind", ["run", "comparison", "sweep", "choices"])
 def test_a_report_asks_nobody_for_anything_and_complains_about_nothing(browser, reports, kind):
     browser.open(reports[kind], width=DESK)
     asked = [event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
@@ -63,7 +65,7 @@ def test_a_report_asks_nobody_for_anything_and_complains_about_nothing(browser, 
     assert [event for event in browser.events if event["method"] != "Network.requestWillBeSent"] == []
 
 
-@pytest.mark.parametrize("kind", ["run", "comparison", "sweep"])
+@pytest.mark.parametrize("kind", ["run", "comparison", "sweep", "choices"])
 def test_a_report_can_be_printed(browser, reports, kind, tmp_path):
     browser.open(reports[kind], width=PAPER, scheme="dark")
     browser.ask("Emulation.setEmulatedMedia", media="print")

@@ -17,7 +17,8 @@ from fedtiny.reports.sweep_axes import layout
 from fedtiny.results.sweep import SweepResult
 
 _CELL_HEIGHT: Final = 0.56
-_NAME_LENGTH: Final = 26
+_LETTERS_IN_A_ROW: Final = 118
+_FEWEST_LETTERS: Final = 12
 _SHADES: Final = (style.SKY, style.ORANGE, style.GREEN, style.YELLOW, style.PURPLE, style.BLUE, style.VERMILLION, style.SOFT)
 
 
@@ -34,8 +35,9 @@ def draw(sweep: SweepResult) -> Figure | None:
     if not winners or len(winners) > len(_SHADES):
         return None
     shades = dict(zip(winners, _SHADES, strict=False))
+    letters = max(_FEWEST_LETTERS, _LETTERS_IN_A_ROW // len(sweep.axes[places.across]))
     figure, (axes,) = new_grids(sweep, places, 1, _CELL_HEIGHT)
-    draw_grid(axes, sweep, places, [(dict(place.values), place) for place in found], lambda place: _face(place, shades))
+    draw_grid(axes, sweep, places, [(dict(place.values), place) for place in found], lambda place: _face(place, shades, letters))
     handles = [Patch(facecolor=shade, label=style.shortened(name, 60)) for name, shade in shades.items()]
     figure.legend(
         handles=handles, title=f"soonest at {100 * sweep.target_accuracy:.3g} %", loc="outside upper left", ncols=2, alignment="left"
@@ -43,7 +45,7 @@ def draw(sweep: SweepResult) -> Figure | None:
     return figure
 
 
-def _face(place: Place, shades: dict[str, str]) -> Face:
+def _face(place: Place, shades: dict[str, str], letters: int) -> Face:
     states = {cell.status for _, cell in place.choices}
     ranked = place.ranked
     if not ranked:
@@ -51,17 +53,18 @@ def _face(place: Place, shades: dict[str, str]) -> Face:
     (name, cell), *others = ranked
     interval = cell.interval("time_to_target")
     time = "" if interval is None else seconds(interval.mean)
-    return Face(f"{style.shortened(name, _NAME_LENGTH)}\n{time}\n{_led(place, others[0][0]) if others else 'the only one'}", shades[name])
+    lead = _led(place, others[0][0], letters) if others else "the only one"
+    return Face(f"{style.shortened(name, letters)}\n{time}\n{lead}", shades[name])
 
 
 def _none_there(states: set[str]) -> Face:
     return Face("failed", hatch=FAILED) if "done" not in states else Face("none reaches it\nwith all seeds")
 
 
-def _led(place: Place, second: str) -> str:
+def _led(place: Place, second: str, letters: int) -> str:
     lead = place.lead
     if lead is None:
         return ""
     if lead.low is not None and lead.low <= 1:
-        return f"≈ {style.shortened(second, _NAME_LENGTH - 2)}"
+        return f"≈ {style.shortened(second, letters - 2)}"
     return f"{ratio(lead.mean)} sooner than next"

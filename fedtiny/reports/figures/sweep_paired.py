@@ -50,7 +50,7 @@ def draw(sweep: SweepResult) -> Figure | None:
     figure, axes = new_grids(sweep, places, len(parts), _CELL_HEIGHT)
     for panel, part in zip(axes, parts, strict=True):
         draw_grid(panel, sweep, places, part.pairs, lambda pair: _face(pair, norm, colors))
-        panel.set_title(style.shortened(part.title, 100 if len(parts) == 1 else 50))
+        panel.set_title(style.shortened(part.title, 100 if len(parts) == 1 else 46))
     bar = figure.colorbar(ScalarMappable(norm, colors), ax=figure.axes, aspect=30, pad=0.02)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
