@@ -39,8 +39,8 @@ class Objective:
         return self.of_target or self.name in ("accuracy", "loss")
 
     def of(self, row: Mapping[str, Any]) -> float | None:
-        """The value of one row of cells.parquet; None if it has none."""
-        values = [row[column] for column in self.columns]
+        """The value of one row of cells.parquet, or of a run's summary; None if it has none."""
+        values = [row.get(column) for column in self.columns]
         return None if None in values else float(sum(values))
 
     def mean(self, rows: Iterable[Mapping[str, Any]]) -> float | None:

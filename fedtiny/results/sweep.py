@@ -3,7 +3,6 @@
 The runs themselves lie in folders of their own beside them, which sweep.json names.
 """
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from fedtiny.errors import FolderError
 from fedtiny.results.files import FORMAT, json_text, read_json, read_table, replace_file, table_bytes
+from fedtiny.results.search import Search, search_of
 from fedtiny.results.statistics import Interval, mean_interval
 
 SWEEP_FILE: Final = "sweep.json"
@@ -45,22 +45,26 @@ _SUMMARY: Final = [
     *_ATTRIBUTION,
     *_LATER,
 ]
+_SEARCHED: Final = [pa.field("trial", pa.int64(), nullable=False), pa.field("on_front", pa.bool_(), nullable=False)]
 
 
-def cells_schema(axes: tuple[str, ...]) -> pa.Schema:
+def cells_schema(axes: tuple[str, ...], *, searched: bool = False) -> pa.Schema:
     """The columns of cells.parquet: cell, one column per axis (its value as it was written), seed, status, then the summary.
 
-    status is done, infeasible or failed; the summary is null unless it is done.
+    status is done, infeasible or failed; the summary is null unless it is done. Of a search also trial, from 0 in the order in which
+    combinations were tried, and on_front, whether no other trial beats it.
     """
     names = [pa.field(name, pa.string(), nullable=False) for name in ("cell", *axes)]
-    return pa.schema([*names, pa.field("seed", pa.int64(), nullable=False), pa.field("status", pa.string(), nullable=False), *_SUMMARY])
+    ended = [pa.field("seed", pa.int64(), nullable=False), pa.field("status", pa.string(), nullable=False)]
+    return pa.schema([*names, *ended, *(_SEARCHED if searched else []), *_SUMMARY])
 
 
 @dataclass(frozen=True, eq=False)
 class SweepResult:
     """A sweep: its axes (key -> values as written), its seeds, its scenario, one row of `cells` per combination and seed.
 
-    `folders` maps the id of a cell to its run folder, relative to the sweep's.
+    `folders` maps the id of a cell to its run folder, relative to the sweep's. `search` is there if combinations were searched: then
+    `cells` has some of them, in the order in which they were tried, and further columns.
     """
 
     name: str
@@ -70,6 +74,7 @@ class SweepResult:
     scenario_yaml: str
     cells: pa.Table
     folders: dict[str, str]
+    search: Search | None = None
 
 
 def write_sweep(sweep: SweepResult, folder: str | Path) -> Path:
@@ -83,8 +88,9 @@ def write_sweep(sweep: SweepResult, folder: str | Path) -> Path:
         "target_accuracy": sweep.target_accuracy,
         "scenario": sweep.scenario_yaml,
         "cells": [{"cell": cell, "folder": path} for cell, path in sweep.folders.items()],
-    }
-    replace_file(place / CELLS_FILE, table_bytes(sweep.cells, cells_schema(tuple(sweep.axes))))
+    } | ({} if sweep.search is None else {"search": sweep.search.to_plain()})
+    schema = cells_schema(tuple(sweep.axes), searched=sweep.search is not None)
+    replace_file(place / CELLS_FILE, table_bytes(sweep.cells, schema))
     replace_file(place / SWEEP_FILE, json_text(document).encode())
     return place
 
@@ -101,14 +107,16 @@ def read_sweep(folder: str | Path) -> SweepResult:
         raise FolderError(f"{place} is not the folder of a sweep, it has no {SWEEP_FILE}: name a folder that `fedtiny sweep` wrote")
     found = read_json(place / SWEEP_FILE, required=("name", "axes", "seeds", "scenario", "cells"))
     axes = {str(key): tuple(str(value) for value in values) for key, values in found["axes"].items()}
+    schema = cells_schema(tuple(axes), searched="search" in found)
     return SweepResult(
         name=found["name"],
         axes=axes,
         seeds=tuple(found["seeds"]),
         target_accuracy=found.get("target_accuracy"),
         scenario_yaml=found["scenario"],
-        cells=read_table(place / CELLS_FILE, cells_schema(tuple(axes)), added=[field.name for field in (*_ATTRIBUTION, *_LATER)]),
+        cells=read_table(place / CELLS_FILE, schema, added=[field.name for field in (*_ATTRIBUTION, *_LATER)]),
         folders={entry["cell"]: entry["folder"] for entry in found["cells"]},
+        search=search_of(found["search"]) if "search" in found else None,
     )
 
 
@@ -148,5 +156,7 @@ def combinations(sweep: SweepResult) -> list[Combination]:
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in sweep.cells.to_pylist():
         found.setdefault(tuple(row[axis] for axis in sweep.axes), []).append(row)
-    ordered = [values for values in itertools.product(*sweep.axes.values()) if values in found]
+    # of a search there may be more combinations than anybody can count through
+    ranks = [{value: rank for rank, value in enumerate(values)} for values in sweep.axes.values()]
+    ordered = sorted(found, key=lambda values: [rank[value] for rank, value in zip(ranks, values, strict=True)])
     return [Combination(values, tuple(sorted(found[values], key=lambda row: row["seed"]))) for values in ordered]

@@ -124,6 +124,23 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "@inproceedings{lin2022ondevice, title={On-Device Training Under 256KB Memory}, author={Lin, Ji and Zhu, Ligeng and Chen, "
         "Wei-Ming and Wang, Wei-Chen and Gan, Chuang and Han, Song}, booktitle={NeurIPS}, year={2022}}",
     ),
+    "akiba2019optuna": (
+        "T. Akiba, S. Sano, T. Yanase, T. Ohta, M. Koyama. Optuna: A Next-generation Hyperparameter Optimization Framework. KDD 2019.",
+        "@inproceedings{akiba2019optuna, title={Optuna: A Next-generation Hyperparameter Optimization Framework}, author={Akiba, Takuya "
+        "and Sano, Shotaro and Yanase, Toshihiko and Ohta, Takeru and Koyama, Masanori}, booktitle={KDD}, year={2019}}",
+    ),
+    "bergstra2011algorithms": (
+        "J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl. Algorithms for Hyper-Parameter Optimization. NIPS 2011.",
+        "@inproceedings{bergstra2011algorithms, title={Algorithms for Hyper-Parameter Optimization}, author={Bergstra, James and Bardenet, "
+        "R{\\'e}mi and Bengio, Yoshua and K{\\'e}gl, Bal{\\'a}zs}, booktitle={NIPS}, year={2011}}",
+    ),
+    "ozaki2022multiobjective": (
+        "Y. Ozaki, Y. Tanigaki, S. Watanabe, M. Nomura, M. Onishi. Multiobjective Tree-Structured Parzen Estimator. Journal of Artificial "
+        "Intelligence Research 73, 2022.",
+        "@article{ozaki2022multiobjective, title={Multiobjective Tree-Structured {P}arzen Estimator}, author={Ozaki, Yoshihiko and "
+        "Tanigaki, Yuki and Watanabe, Shuhei and Nomura, Masahiro and Onishi, Masaki}, journal={Journal of Artificial Intelligence "
+        "Research}, volume={73}, year={2022}}",
+    ),
     "caldas2018leaf": (
         "S. Caldas et al. LEAF: A Benchmark for Federated Settings. arXiv 1812.01097, 2018.",
         "@misc{caldas2018leaf, title={LEAF: A Benchmark for Federated Settings}, author={Caldas, Sebastian and others}, year={2018}, "
@@ -221,6 +238,14 @@ def citations_of(scenario: Scenario) -> list[Citation]:
         used["lin2022ondevice"] = ", ".join(filter(None, [used.get("lin2022ondevice"), "training of an int8 network"]))
     works = [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]
     return works + device_citations(scenario)
+
+
+def search_citations(objectives: int) -> list[Citation]:
+    """What a search with so many objectives uses, beside what its runs do."""
+    used = {"akiba2019optuna": "search", "bergstra2011algorithms": "proposals of the search"}
+    if objectives > 1:
+        used["ozaki2022multiobjective"] = "proposals for several objectives"
+    return [Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why) for key, why in used.items()]
 
 
 def _used_by_options(scenario: Scenario) -> dict[str, str]:
