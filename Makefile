@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate tutorial docs-commands
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray check clean constraints validate tutorial docs-commands reference
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -81,6 +81,9 @@ validate: setup ## predict what others measured on real devices, and what this m
 
 docs-commands: setup ## do every command of fedtiny's in the documentation, sweeps shortened, and install by the tutorial (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/docs
+
+reference: setup ## write docs/reference from the schema, the catalog and the commands
+	$(BIN)/python docs/generators/reference.py
 
 tutorial: setup ## do what docs/tutorial.md says, in a folder of its own, and draw its figures again (a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python docs/generators/tutorial.py

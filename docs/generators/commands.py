@@ -54,11 +54,9 @@ def mentioned() -> list[Command]:
 
 
 def _singly(command: Command) -> list[Command]:
-    """The parts of a command that stand between `&&`."""
-    words: list[list[str]] = [[]]
-    for word in command.words:
-        words = [*words, []] if word == "&&" else [*words[:-1], [*words[-1], word]]
-    return [Command(command.page, command.line, shlex.join(part)) for part in words]
+    """The parts of a command that stand between `&&`, without where their output goes."""
+    parts = re.split(r" && ", command.text)
+    return [Command(command.page, command.line, shlex.join(shlex.split(part.partition(" > ")[0], comments=True))) for part in parts]
 
 
 def _of_comments(file: Path) -> list[Command]:
@@ -98,7 +96,7 @@ def _axes(file: Path, values: dict[str, Any]) -> int:
 
 def known(words: Sequence[str]) -> None:
     """Raises click.ClickException if a mention such as `fedtiny run --workers N` names a command or an option that there is none of."""
-    if len(words) == 1 or words[1].startswith(("-", "<")):
+    if len(words) == 1 or words[1].startswith("-") or _PLACEHOLDER.fullmatch(words[1]):
         return
     command, rest = _command(words)
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}

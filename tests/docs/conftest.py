@@ -18,7 +18,17 @@ def load(name: str):
     return sys.modules[name]
 
 
-for generator in ("documents", "pictures", "tutorial", "commands"):
+for generator in (
+    "documents",
+    "pictures",
+    "tutorial",
+    "commands",
+    "markdown",
+    "scenario_page",
+    "catalog_page",
+    "commands_page",
+    "reference",
+):
     load(generator)
 
 

@@ -40,17 +40,27 @@ OF_FEDTINY = [command for command in TYPED if command.words[0] == "fedtiny"]
 MENTIONED = commands.mentioned()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder as the pages assume it: the repository's scenarios, the README's scenario, and folders of runs to report on."""
-    place = tmp_path_factory.mktemp("clone")
+def as_the_pages_assume(place):
+    """Fills a folder with the repository's scenarios and those that pages write."""
     (place / "scenarios").symlink_to(documents.ROOT / "scenarios")
     for page in [documents.ROOT / "README.md", *commands.followed()]:
         for block in documents.blocks(page):
             if block.language == "yaml" and block.name:
                 (place / block.name).parent.mkdir(parents=True, exist_ok=True)
                 (place / block.name).write_text(block.text, encoding="utf-8")
+    template = documents.Command(documents.ROOT / "README.md", 0, "fedtiny init mine")
+    assert documents.in_this_process(template, place).code == 0
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return as_the_pages_assume(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def folder_of_long_runs(tmp_path_factory):
+    return as_the_pages_assume(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture
@@ -112,7 +122,8 @@ def test_a_command_that_takes_seconds_does_what_it_says(command, folder, cache):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in OF_FEDTINY if not is_cheap(command)], ids=name)
-def test_a_command_that_takes_longer_does_what_it_says(command, folder, cache):
+def test_a_command_that_takes_longer_does_what_it_says(command, folder_of_long_runs, cache):
+    folder = folder_of_long_runs
     words = [*command.words, *SHORTER.get(command.words[1], [])]
     if command.words[1] == "sweep" and "pretrained" in (folder / words[2]).read_text(encoding="utf-8"):
         words += PRETRAINED_SHORTER
