@@ -20,6 +20,12 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", he
 Axes = Annotated[
     list[str] | None, typer.Option("--axis", metavar="KEY=v1,v2,...", help="A YAML list, or 1ms..5s:7:log; repeatable.", show_default=False)
 ]
+Optimize = Annotated[
+    str | None,
+    typer.Option(metavar="OBJECTIVE,...", help="Search instead: accuracy, time_to_target, peak_memory, ...", show_default=False),
+]
+Trials = Annotated[int | None, typer.Option(min=1, help="Combinations that a search tries at most; 40 if left out.", show_default=False)]
+Batch = Annotated[int | None, typer.Option(min=1, help="Of a search: proposed at a time; 4 if left out.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Another seed.", show_default=False)]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name> if left out.", show_default=False)]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]

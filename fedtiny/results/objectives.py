@@ -41,7 +41,8 @@ class Objective:
     def of(self, row: Mapping[str, Any]) -> float | None:
         """The value of one row of cells.parquet, or of a run's summary; None if it has none."""
         values = [row.get(column) for column in self.columns]
-        return None if None in values else float(sum(values))
+        known = [float(value) for value in values if value is not None]
+        return sum(known) if len(known) == len(values) else None
 
     def mean(self, rows: Iterable[Mapping[str, Any]]) -> float | None:
         """The mean over the seeds of a combination; None unless each of them has a value."""

@@ -62,8 +62,8 @@ def run_search(
     such objective.
     """
     diary = _Diary(space, order, folder)
-    proposals = Proposals(space.dimensions, [one.direction for one in order.objectives], diary.seed)
-    check_sweep_folder(folder, diary.name, resume=resume)
+    proposals = Proposals(space.dimensions, [one.direction for one in order.objectives], space.first.scenario.seed)
+    check_sweep_folder(folder, space.name, resume=resume)
     remove_halves(folder)
     _check_samples(space, order, executor, allow_code)
     while places := proposals.ask(min(order.batch, order.trials - len(diary.trials))):
@@ -81,8 +81,6 @@ class _Diary:
     """The trials so far and what became of them."""
 
     def __init__(self, space: SearchSpace, order: SearchOrder, folder: Path) -> None:
-        first = space.cells(tuple(0 for _ in space.axes))[0]
-        self.name, self.seed = first.scenario.name, first.scenario.seed
         self.trials: dict[Place, list[Cell]] = {}
         self._space, self._order, self._folder = space, order, folder
         self._outcomes: dict[str, Outcome] = {}
@@ -93,7 +91,7 @@ class _Diary:
             combinations=space.combinations,
             sampler=SAMPLER,
             library=optuna_version(),
-            seed=self.seed,
+            seed=space.first.scenario.seed,
             citations=tuple(search_citations(len(order.objectives))),
         )
 

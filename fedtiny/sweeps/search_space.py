@@ -35,6 +35,16 @@ class SearchSpace:
         """The axes, as they are searched."""
         return tuple(map(_dimension, self.axes))
 
+    @cached_property
+    def first(self) -> Cell:
+        """The first of its cells, which says the name of them all and the seed to begin with."""
+        return self.cells(tuple(0 for _ in self.axes))[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the scenario."""
+        return self.first.scenario.name
+
     @property
     def combinations(self) -> int:
         """How many there are."""

@@ -1,0 +1,49 @@
+"""What `fedtiny sweep` is to do, as the command line's words say it: run every combination of the axes, or search among them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fedtiny.errors import InputError
+from fedtiny.results.objectives import objectives_of
+from fedtiny.results.sweep import SweepResult
+from fedtiny.scenario.tree import Tree
+from fedtiny.sweeps.axes import Axis, cross
+from fedtiny.sweeps.search import BATCH, SearchOrder, run_search
+from fedtiny.sweeps.search_space import search_space
+from fedtiny.sweeps.sweep import run_sweep
+
+TRIALS: Final = 40
+"""Of a search, unless somebody says another number."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The name of a sweep, how many runs it has at most, and what runs it: `run_sweep` or `run_search` without their first arguments."""
+
+    name: str
+    runs: int
+    run: Callable[..., SweepResult]
+
+
+def sweep_task(
+    base: Tree,
+    folder: Path,
+    axes: Sequence[Axis],
+    seeds: int,
+    *,
+    optimize: str | None = None,
+    trials: int | None = None,
+    batch: int | None = None,
+) -> Task:
+    """What to do with these axes; `folder` is where the scenario's file is. Raises InputError where the words make no sense."""
+    if optimize is None:
+        if trials is not None or batch is not None:
+            raise InputError("--trials and --batch are of a search: say what for, such as --optimize time_to_target")
+        crossed = cross(base, folder, axes, seeds)
+        return Task(crossed.name, len({cell.id for cell in crossed.cells}), partial(run_sweep, crossed))
+    order = SearchOrder(objectives_of([name.strip() for name in optimize.split(",")]), trials or TRIALS, batch or BATCH)
+    space = search_space(base, folder, axes, seeds)
+    return Task(space.name, min(order.trials, space.combinations) * seeds, partial(run_search, space, order))
