@@ -1,4 +1,4 @@
-"""`fedtiny sweep scenarios/latency_memory.yaml --seeds 3` as a user runs it: timed, killed in the middle, on a Ray cluster that loses a node.
+"""`fedtiny sweep scenarios/latency_memory.yaml --seeds 3` as users run it: timed, killed in the middle, on a Ray cluster that loses a node.
 
     python benchmarks/latency_memory.py --out DIR [--ray]
 
