@@ -9,7 +9,8 @@ import typer
 
 from fedtiny.command_options import AllowCode, AsJson, Quiet, Sets, overrides
 from fedtiny.errors import ScenarioError
-from fedtiny.terminal import calibration_progress, print_json, print_table
+from fedtiny.terminal import print_json, print_table
+from fedtiny.watching.watch import calibration_progress
 
 CALIBRATE_EXAMPLE: Final = "Example: fedtiny calibrate --out my_machine.yaml"
 _RESTLESS: Final = 0.25

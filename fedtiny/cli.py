@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the experiment failed; 2 the input is wrong; 130 interrupt
 imported by the command that needs it, so that `fedtiny --help` answers at once.
 """
 
+import os
 import signal
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from fedtiny.command_options import (
     AllowCode,
     AsJson,
     Axes,
+    JournalSize,
     Out,
     Quiet,
     RayAddress,
@@ -29,17 +31,21 @@ from fedtiny.command_options import (
 )
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
-from fedtiny.terminal import print_json, print_table, run_progress, sweep_progress
+from fedtiny.terminal import print_json, print_table
+from fedtiny.watching.watch import run_progress, sweep_progress
 
 if TYPE_CHECKING:
     from fedtiny.results.record import RunResult
+    from fedtiny.sweeps.axes import Sweep
 
 _RUNS: Final = Path("runs")
 _INTERRUPTED: Final = 130
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=_HELP)
+# NO_COLOR (no-color.org): rich would leave out colours, but not what makes letters bold
+_STYLE: Final = None if os.environ.get("NO_COLOR") else "rich"
+app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=_HELP, rich_markup_mode=_STYLE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -126,9 +132,7 @@ def sweep(
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
     ray: RayAddress = None,
-    journal_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Bound of the training that cells share: '4 GB' if left out, 0 for none.")
-    ] = None,
+    journal_size: JournalSize = None,
     keep_journal: Annotated[bool, typer.Option("--keep-journal", help="Keep it when the sweep is done.")] = False,
     sets: Sets = None,
     out: Out = None,
@@ -142,25 +146,35 @@ def sweep(
     with executors(workers, ray) as executor_for:
         # processes start first: one of them imports what it needs while this one does
         from fedtiny.reports.page import write_sweep_report
-        from fedtiny.scenario.files import override, read_tree
-        from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
+        from fedtiny.sweeps.forecast import Forecast
         from fedtiny.sweeps.rows import cell_rows
         from fedtiny.sweeps.sweep import run_sweep
         from fedtiny.sweeps.ways import journal_options
 
-        base, axes = split_sweep(override(read_tree(scenario), overrides(sets, None)))
-        crossed = cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
+        crossed = _crossed(scenario, axis, seeds, sets)
         folder = out or _RUNS / crossed.name
         folder = folder if ray is None else folder.absolute()
         options = journal_options(journal_size, keep_journal)
-        with sweep_progress(quiet, len({cell.id for cell in crossed.cells})) as tell, executor_for(folder) as executor:
-            result = run_sweep(crossed, folder, executor, allow_code=allow_code, tell=tell, journal=options, resume=resume)
+        count, forecast = len({cell.id for cell in crossed.cells}), Forecast()
+        with sweep_progress(quiet, count, forecast) as tell, executor_for(folder) as executor:
+            result = run_sweep(
+                crossed, folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, journal=options, resume=resume
+            )
     report = write_sweep_report(folder)
     if not quiet:
         print_table(crossed.name, cell_rows(result))
         typer.echo(f"report: {report}")
     if "failed" in result.cells["status"].to_pylist():
         raise ExperimentError(f"some cells failed; their folders in {folder / 'cells'} say why, and the same command runs them again")
+
+
+def _crossed(scenario: Path, axis: list[str] | None, seeds: int, sets: list[str] | None) -> "Sweep":
+    """The sweep that the words say."""
+    from fedtiny.scenario.files import override, read_tree
+    from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
+
+    base, axes = split_sweep(override(read_tree(scenario), overrides(sets, None)))
+    return cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
 
 
 @app.command(epilog="Example: fedtiny validate scenario.yaml")

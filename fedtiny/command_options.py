@@ -29,11 +29,14 @@ Batch = Annotated[int | None, typer.Option(min=1, help="Of a search: proposed at
 Seed = Annotated[int | None, typer.Option(help="Another seed.", show_default=False)]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/<name> if left out.", show_default=False)]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let the scenario run Python code of your own (model kind python).")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say errors and what failed, and nothing else.")]
 Resume = Annotated[bool, typer.Option("--resume", callback=_refuse_resume, help="Not built yet: refused.")]
 ResumeSweep = Annotated[bool, typer.Option("--resume", help="Go on with the sweep that is there, and begin none.")]
 RayAddress = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (needs fedtiny[ray]).", show_default=False)
+]
+JournalSize = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Bound of the training that cells share: '4 GB' if left out, 0 for none.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
 

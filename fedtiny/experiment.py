@@ -38,11 +38,12 @@ from fedtiny.flower_app import ModelVersion, model_of, quality_of, serve
 from fedtiny.participation import memory_needs, paging_sentences
 from fedtiny.population_classes import population_counts
 from fedtiny.preparation import World, prepare
+from fedtiny.progress import Progress, Report
 from fedtiny.recording import Version, activities_of, devices_table, labels_table, rounds_table, summary_of
 from fedtiny.results.record import RunResult
 from fedtiny.scenario.citations import citations_of
 from fedtiny.scenario.files import resolved_yaml
-from fedtiny.scenario.schema import Scenario
+from fedtiny.scenario.schema import Scenario, Stop
 from fedtiny.simulated_clients import TrainingOf, in_this_process, own_clients
 from fedtiny.simulation.agenda import agenda_of
 from fedtiny.simulation.connection import place_server
@@ -56,20 +57,6 @@ from fedtiny.training.evaluation import Quality
 from fedtiny.training.local import Observer
 
 _PACKAGES = ("fedtiny", "flwr", "numpy", "pyarrow", "simpy", "torch")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: rounds done and wanted (None: unknown), virtual seconds, the last accuracy; or a phase before time 0."""
-
-    phase: str
-    done: int
-    total: int | None
-    virtual_time: float = 0.0
-    accuracy: float | None = None
-
-
-Report = Callable[[Progress], None]
 
 
 def run(
@@ -103,7 +90,7 @@ def _timed(scenario: Scenario, observe: Observer | None, progress: Report | None
 
     def tell(number: int, now: float) -> None:
         if progress is not None:
-            progress(Progress("rounds", number, scenario.stop.rounds, now))
+            progress(Progress("rounds", number, scenario.stop.rounds, now, until=scenario.stop.virtual_time))
 
     result = timed_result(run_timing(scenario, allow_code=allow_code, progress=tell))
     # a copy with `replace` would read all of its attributes, and so make the table of activities
@@ -140,12 +127,9 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         participation = grid.close_round(number) if number else Participation(0, 0)
         trace = history.trace
         trace.charges += [] if grid.roll is None else grid.roll.charges(number, grid.now)
-        history.versions.append(
-            Version(
-                number, grid.now, participation, quality, trace.bytes_up, trace.bytes_down, begun=len(trace.activities), delay=version.delay
-            )
-        )
-        progress(Progress("rounds", number, scenario.stop.rounds, grid.now, quality.accuracy if quality else None))
+        up, down, begun = trace.bytes_up, trace.bytes_down, len(trace.activities)
+        history.versions.append(Version(number, grid.now, participation, quality, up, down, begun=begun, delay=version.delay))
+        progress(_progress(scenario.stop, history.versions[-1]))
 
     with server_identity(), _quiet_flower(), torch.random.fork_rng(devices=[]), suppress(HorizonReached):
         serve(world, grid, on_version, training.quality)
@@ -157,6 +141,11 @@ def _simulate(world: World, training: Training, observe: Observer | None, progre
         history.trace.batteries = grid.roll.accounts(grid.now)
     _evaluate_last(history, training.quality or partial(quality_of, world))
     return history
+
+
+def _progress(stop: Stop, version: Version) -> Progress:
+    accuracy = version.quality.accuracy if version.quality else None
+    return Progress("rounds", version.round, stop.rounds, version.virtual_time, accuracy, stop.virtual_time, stop.target_accuracy, version)
 
 
 def _evaluate_last(history: _History, quality: Callable[[Vector], Quality]) -> None:

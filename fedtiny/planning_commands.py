@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from fedtiny.command_options import AllowCode, AsJson, Axes, Quiet, ScenarioFile, Seed, Sets, overrides
-from fedtiny.terminal import print_json, print_table, run_progress
+from fedtiny.terminal import print_json, print_table
+from fedtiny.watching.watch import run_progress
 
 if TYPE_CHECKING:
     from fedtiny.sweeps.axes import Sweep
@@ -75,7 +76,7 @@ def plan(
     """What a run would take, without training: does it fit each class of devices, seconds per round, bytes, joules, the bottleneck.
     Of a sweep: rounds of each combination, and how long all of it takes on this machine."""
     from fedtiny import plan as planning
-    from fedtiny.experiment import Progress
+    from fedtiny.progress import Progress
     from fedtiny.scenario.files import Override, explained, load_with_source, override, read_tree
     from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
 
@@ -86,9 +87,11 @@ def plan(
         return
     timed = Override(("learning",), "none", "fedtiny plan")
     loaded, sources = load_with_source(scenario, [*overrides(sets, seed), timed])
-    rounds = loaded.stop.rounds
-    with explained(sources), run_progress(quiet or as_json) as bar:
-        found = planning.plan(loaded, allow_code=allow_code, progress=lambda done, now: bar(Progress("rounds", done, rounds, now)))
+    rounds, until = loaded.stop.rounds, loaded.stop.virtual_time
+    with explained(sources), run_progress(quiet or as_json) as tell:
+        found = planning.plan(
+            loaded, allow_code=allow_code, progress=lambda done, now: tell(Progress("rounds", done, rounds, now, until=until))
+        )
     if as_json:
         print_json(found.document)
     elif not quiet:
@@ -100,7 +103,7 @@ def plan(
 
 
 def _plan_sweep(sweep: "Sweep", workers: int | None, *, allow_code: bool, as_json: bool, quiet: bool) -> None:
-    from fedtiny.experiment import Progress
+    from fedtiny.progress import Progress
     from fedtiny.reports.quantities import seconds
     from fedtiny.sweeps.local import default_workers
     from fedtiny.sweeps.sweep_plan import plan_sweep
@@ -135,7 +138,7 @@ def contribution(
     quiet: Quiet = False,
 ) -> None:
     """Measure what each bias depth and each layer adds to accuracy, and find the best sparse update within a memory budget."""
-    from fedtiny.experiment import Progress
+    from fedtiny.progress import Progress
     from fedtiny.scenario.contribution import analysis_of, contribution_rows, memory_budget, write_contribution
     from fedtiny.scenario.files import explained, load_with_source
     from fedtiny.scenario.tree import dump_tree

@@ -1,5 +1,6 @@
 """A cell of a sweep, as a process sees it: a job comes, an outcome goes back."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,13 +33,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell; `summary` is the run's, empty unless it is done; `path` is where a wrong cell is wrong."""
+    """What became of a cell; `summary` is the run's, empty unless it is done; `path` is where a wrong cell is wrong; `host_seconds` is how
+    long its process took, None unless it ran now."""
 
     cell: str
     status: Status
     summary: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     path: KeyPath = ()
+    host_seconds: float | None = None
 
 
 def check_cell(job: Job) -> Outcome:
@@ -54,13 +57,14 @@ def check_cell(job: Job) -> Outcome:
 
 def run_cell(job: Job) -> Outcome:
     """Runs a cell into its folder; what goes wrong is an outcome, so that the others go on."""
+    begun = time.perf_counter()
     try:
         journal = None if job.journal is None else Journal(job.journal.folder, job.journal.most_bytes)
         training = None if journal is None else remembering(in_this_process(), journal)
         result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code, training=training)
     except Exception as error:  # noqa: BLE001  one cell must not end the sweep, whatever its error is
-        return Outcome(job.cell, "failed", reason=reason_of(error))
-    return Outcome(job.cell, "done", summary=result.summary)
+        return Outcome(job.cell, "failed", reason=reason_of(error), host_seconds=time.perf_counter() - begun)
+    return Outcome(job.cell, "done", summary=result.summary, host_seconds=time.perf_counter() - begun)
 
 
 def lost_cell(job: Job) -> Outcome:

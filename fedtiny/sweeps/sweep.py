@@ -6,7 +6,7 @@ others go on. Training that several cells share is done once (`shared_training`)
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +30,9 @@ ENDED: Final = ("done", "infeasible", "failed")
 Tell = Callable[[Cell, Outcome], None]
 """Called with every cell and what became of it, as soon as it is known."""
 
+Begins = Callable[[Sequence[Cell], Sequence[Cell], Mapping[str, float], Callable[[], int]], None]
+"""Called once, when cells are checked and none has run: see `forecast.Forecast.begin`."""
+
 _USUAL: Final = JournalOptions()
 _NO_JOURNALS: Final[Mapping[str, JournalPlace]] = MappingProxyType({})
 
@@ -41,6 +44,7 @@ def run_sweep(
     *,
     allow_code: bool = False,
     tell: Tell | None = None,
+    begins: Begins | None = None,
     journal: JournalOptions = _USUAL,
     resume: bool = False,
 ) -> SweepResult:
@@ -58,7 +62,7 @@ def run_sweep(
         write_sweep(result, folder)
         return result
 
-    return write(outcomes_of(sweep, folder, executor, allow_code=allow_code, tell=tell, journal=journal, checked=write))
+    return write(outcomes_of(sweep, folder, executor, allow_code=allow_code, tell=tell, journal=journal, checked=write, begins=begins))
 
 
 def outcomes_of(
@@ -70,12 +74,13 @@ def outcomes_of(
     tell: Tell | None,
     journal: JournalOptions,
     checked: Callable[[Mapping[str, Outcome]], object],
+    begins: Begins | None = None,
 ) -> dict[str, Outcome]:
     """What becomes of every cell, by its id: found finished, or checked and run. `checked` is called before the first one runs.
 
     Raises ScenarioError where a cell is wrong in another way than not fitting.
     """
-    book = _Book(sweep, folder, allow_code, tell)
+    book = _Book(sweep, folder, allow_code, tell, begins)
     book.find_finished()
     for outcome in executor(check_cell, book.jobs(book.unknown()), lost_cell):
         book.note(outcome)
@@ -93,6 +98,7 @@ class _Book:
     folder: Path
     allow_code: bool
     tell: Tell | None
+    begins: Begins | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,19 +132,21 @@ def _run_cells(book: _Book, executor: Executor, options: JournalOptions) -> None
     def then(ended: Outcome) -> list[Job]:
         return book.jobs(turns.after(ended.cell, done=ended.status == "done"), journals)
 
-    first = _longest_first(turns.first(), book, executor)
+    first, work = _longest_first(turns.first(), book, executor)
+    if book.begins is not None:
+        book.begins(wanted, first, work, lambda: executor.at_once)
     for outcome in executor(run_cell, book.jobs(first, journals), lost_cell, then):
         book.note(outcome)
     if not (options.keep or any(outcome.status == "failed" for outcome in book.outcomes.values())):
         remove_journals(book.folder)
 
 
-def _longest_first(cells: list[Cell], book: _Book, executor: Executor) -> list[Cell]:
-    """Cells in the order of their expected work, where some have to wait; with one process order changes nothing."""
+def _longest_first(cells: list[Cell], book: _Book, executor: Executor) -> tuple[list[Cell], dict[str, float]]:
+    """Cells in the order of their expected work, and that, where some have to wait; with one process order changes nothing."""
     if not 1 < executor.at_once < len(cells):
-        return cells
+        return cells, {}
     work = dict(executor(expected_of, book.jobs(cells), nothing_expected))
-    return sorted(cells, key=lambda cell: -work[cell.id])
+    return sorted(cells, key=lambda cell: -work[cell.id]), work
 
 
 def check_sweep_folder(folder: Path, name: str, *, resume: bool = False) -> None:

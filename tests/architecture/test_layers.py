@@ -33,6 +33,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "world_identity",
         "remembered_training",
         "recording",
+        "progress",
         "battery_results",
         "carbon_results",
         "flash_results",
@@ -45,7 +46,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "update_search",
     ],
     ("sweeps", "deployment"),
-    ["terminal", "command_options", "planning_commands", "calibration_commands", "cli", "__main__", "__init__"],
+    ["watching", "terminal", "command_options", "planning_commands", "calibration_commands", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
@@ -71,7 +72,7 @@ HEAVY = {
     "ray": {"sweeps"},
     "optuna": {"sweeps"},
     "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "cli"},
-    "rich": {"terminal"},
+    "rich": {"terminal", "watching"},
     "sklearn": {"datasets"},
 }
 
@@ -95,6 +96,7 @@ CLOCKS = {"time", "datetime"}
 KNOWS_THE_TIME_OF_DAY = {
     "experiment.py",
     "cli.py",
+    "watching",
     "calibration_commands.py",
     "sweeps",
     "calibration",
