@@ -9,27 +9,26 @@ from fedtiny.results.record import Citation, RunResult
 CITATIONS_FILE: Final = "citations.bib"
 
 
-def citations_of(results: Sequence[RunResult]) -> list[Citation]:
-    """The citations of all runs, each key once, in the order in which they first appear."""
+def citations_of(results: Sequence[RunResult], more: Sequence[Citation] = ()) -> list[Citation]:
+    """The citations of all runs, and more, each key once, in the order in which they first appear."""
     found: dict[str, Citation] = {}
-    for result in results:
-        for citation in result.citations:
-            found.setdefault(citation["key"], citation)
+    for citation in (*(citation for result in results for citation in result.citations), *more):
+        found.setdefault(citation["key"], citation)
     return list(found.values())
 
 
-def citation_blocks(results: Sequence[RunResult]) -> tuple[Block, ...]:
+def citation_blocks(results: Sequence[RunResult], more: Sequence[Citation] = ()) -> tuple[Block, ...]:
     """A table of the works and a listing of their BibTeX; nothing if nothing is cited."""
-    works = citations_of(results)
+    works = citations_of(results, more)
     if not works:
         return ()
     table = Table(("used for", "work"), tuple((work["why"], work["text"]) for work in works), text_columns=2)
-    return table, Listing("BibTeX", bibtex_of(results), CITATIONS_FILE)
+    return table, Listing("BibTeX", bibtex_of(results, more), CITATIONS_FILE)
 
 
-def bibtex_of(results: Sequence[RunResult]) -> str:
+def bibtex_of(results: Sequence[RunResult], more: Sequence[Citation] = ()) -> str:
     """The entries of all works, one field a line, as a .bib file holds them; empty if nothing is cited."""
-    return "\n".join(f"{_in_lines(work['bibtex'].strip())}\n" for work in citations_of(results))
+    return "\n".join(f"{_in_lines(work['bibtex'].strip())}\n" for work in citations_of(results, more))
 
 
 def _in_lines(entry: str) -> str:

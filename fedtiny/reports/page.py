@@ -32,6 +32,8 @@ from fedtiny.reports.figures import (
     pareto_fronts,
     processor_time,
     round_durations,
+    search_front,
+    search_progress,
     speed_up,
     staleness_and_waste,
     sweep_best_choice,
@@ -43,10 +45,11 @@ from fedtiny.reports.figures import (
 )
 from fedtiny.reports.greyscale import make_greyscale_safe
 from fedtiny.reports.inline_svg import inline_svg
+from fedtiny.reports.search_trials import tried_all
 from fedtiny.reports.sections import comparison_page, run_page, sweep_page
 from fedtiny.results.files import replace_file
 from fedtiny.results.folder import read_run
-from fedtiny.results.record import ACTIVITIES, RunResult
+from fedtiny.results.record import ACTIVITIES, Citation, RunResult
 from fedtiny.results.sweep import SweepResult, is_sweep, read_sweep
 
 REPORT_FILE: Final = "report.html"
@@ -103,6 +106,7 @@ RUN_FIGURES: Final = (
     ),
     RunFigure("memory", memory.draw, "What training takes on each device class, against the memory that it offers.", wide=True),
 )
+SEARCH_FIGURES: Final = ("search_front", "search_progress")
 SWEEP_FIGURES: Final = ("sweep_best_choice", "sweep_heat_map", "sweep_paired", "sweep_effect", "sweep_curves", "sweep_pareto_fronts")
 
 
@@ -131,7 +135,7 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None, *, pri
     runs = _runs_of(sweep, Path(folder))
     place = Path(folder if out is None else out)
     pictures = _write_figures(lambda: _sweep_figures(sweep, runs), place, printed=printed)
-    _write_citations(list(runs.values()), place)
+    _write_citations(list(runs.values()), place, sweep.search.citations if sweep.search else ())
     return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
 
 
@@ -140,7 +144,24 @@ def _run_figures(results: Sequence[RunResult]) -> Figures:
 
 
 def _sweep_figures(sweep: SweepResult, runs: dict[str, RunResult]) -> Figures:
+    """Of a search its own, and those of a grid only if all of it was tried: gaps would be taken for results."""
     drawn = {
+        "search_front": (
+            search_front.draw(sweep),
+            "What the trials came to (means over the seeds) and the Pareto front, which is that of all objectives together.",
+        ),
+        "search_progress": (search_progress.draw(sweep), "What each trial came to (means over the seeds), in their order."),
+        "sweep_pareto_fronts": (
+            pareto_fronts.draw_sweep(sweep, runs),
+            "Final accuracy of the combinations against what they cost (means over the seeds). On the line: no other beats them in both.",
+        ),
+        **(_grid_figures(sweep, runs) if tried_all(sweep) else {}),
+    }
+    return {name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}
+
+
+def _grid_figures(sweep: SweepResult, runs: dict[str, RunResult]) -> dict[str, tuple[Figure | None, str]]:
+    return {
         "sweep_best_choice": (
             sweep_best_choice.draw(sweep),
             "Which choice reaches the target soonest. ≈: its seeds do not tell it from the second (95 %). Hatched: nothing fits.",
@@ -155,12 +176,7 @@ def _sweep_figures(sweep: SweepResult, runs: dict[str, RunResult]) -> Figures:
             "What one axis does; bars are 95 % intervals, an open triangle is a cell in which not every seed reached the target.",
         ),
         "sweep_curves": (sweep_curves.draw(sweep, runs), "Accuracy over virtual time of every cell, one line for each seed."),
-        "sweep_pareto_fronts": (
-            pareto_fronts.draw_sweep(sweep, runs),
-            "Final accuracy of the combinations against what they cost (means over the seeds). On the line: no other beats them in both.",
-        ),
     }
-    return {name: (figure, caption, True) for name, (figure, caption) in drawn.items() if figure is not None}
 
 
 def _runs_of(sweep: SweepResult, folder: Path) -> dict[str, RunResult]:
@@ -205,14 +221,14 @@ def _write_printed(draw: Callable[[], Figures], folder: Path) -> None:
 
 
 def _remove_others(folder: Path, kept: Iterable[str]) -> None:
-    for name in {*(figure.name for figure in RUN_FIGURES), *SWEEP_FIGURES} - set(kept):
+    for name in {*(figure.name for figure in RUN_FIGURES), *SWEEP_FIGURES, *SEARCH_FIGURES} - set(kept):
         for ending in ("svg", "png", "pdf"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
-def _write_citations(results: Sequence[RunResult], out: Path) -> None:
+def _write_citations(results: Sequence[RunResult], out: Path, more: Sequence[Citation] = ()) -> None:
     """Writes citations.bib beside the page, if anything is cited."""
-    if entries := bibtex_of(results):
+    if entries := bibtex_of(results, more):
         replace_file(out / CITATIONS_FILE, entries.encode())
 
 

@@ -12,12 +12,15 @@ from fedtiny.reports.energy import energy_table, flash_table
 from fedtiny.reports.headline import comparison_headline, run_headline
 from fedtiny.reports.participation import participation_sentence, participation_table
 from fedtiny.reports.quantities import count, percent
+from fedtiny.reports.search_headline import search_headline
+from fedtiny.reports.search_table import search_table
+from fedtiny.reports.search_trials import tried_all
 from fedtiny.reports.sweep_axes import value_label
 from fedtiny.reports.sweep_headline import sweep_headline
 from fedtiny.reports.sweep_tables import learnt_table, paired_table, spent_table
 from fedtiny.reports.tables import comparison_table, devices_table, fleet_table, ladder_table, rounds_table, tiles, totals_table
 from fedtiny.results.metrics import Target, common_target
-from fedtiny.results.record import RunResult
+from fedtiny.results.record import Citation, RunResult
 from fedtiny.results.sweep import SweepResult, combinations
 
 Pictures = Mapping[str, Picture]
@@ -25,6 +28,8 @@ Pictures = Mapping[str, Picture]
 _LEARNING: Final = ("learning_over_rounds", "learning_over_time", "learning_over_bytes", "learning_over_energy")
 _TIME: Final = ("timeline", "processor_time", "round_durations")
 _PAIRED_TEXT: Final = "All cells of a seed see the same devices, data, latencies and dropouts; so they are compared seed by seed."
+_SEARCH_TEXT: Final = "Each trial is one combination; its objectives are means over its seeds, and there are none where one seed has none."
+_MOST_VALUES: Final = 20
 _FRONTS_TEXT: Final = "What is best when several things count: accuracy, and each of what it costs."
 _LEARNING_TEXT: Final = "The global model on the test set, against each of the things that learning costs."
 _CLASSES_TEXT: Final = "What devices hold differs by class: the test accuracy of each label, weighted as the class holds them."
@@ -81,12 +86,11 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
         Tile(status, count(sum(cell.status == status for cell in cells)), "combinations") for status in ("done", "infeasible", "failed")
     )
     head = (*states, Tile("seeds", count(len(sweep.seeds)), "per combination"), Tile("target", percent(sweep.target_accuracy), "accuracy"))
-    axes = Table(
-        ("axis", "values"), tuple((axis, " · ".join(map(value_label, values))) for axis, values in sweep.axes.items()), text_columns=2
-    )
-    paired = paired_table(sweep)
+    axes = Table(("axis", "values"), tuple((axis, _values_of(values)) for axis, values in sweep.axes.items()), text_columns=2)
+    paired = paired_table(sweep) if tried_all(sweep) else None
     seeds_text = "Means over the seeds and their 95 % confidence intervals (Student t)."
     sections = (
+        *_search_sections(sweep, pictures),
         Section("What is best where", "", _chosen(pictures, ("sweep_best_choice",))),
         Section("Map", seeds_text, _chosen(pictures, ("sweep_heat_map",))),
         Section("What a choice is worth", _PAIRED_TEXT, (*_chosen(pictures, ("sweep_paired",)), *((paired,) if paired else ()))),
@@ -95,9 +99,25 @@ def sweep_page(sweep: SweepResult, runs: Sequence[RunResult], pictures: Pictures
         Section("What it costs", _FRONTS_TEXT, _chosen(pictures, ("sweep_pareto_fronts",))),
         Section("Cells", seeds_text, (learnt_table(sweep), spent_table(sweep))),
         Section("Scenario", "", (axes, parts_table(sweep.scenario_yaml), Listing("The scenario", sweep.scenario_yaml))),
-        *_closing(runs),
+        *_closing(runs, sweep.search.citations if sweep.search else ()),
     )
+    if sweep.search is not None:
+        return Page("Search", sweep.name, search_headline(sweep, sweep.search), head, _filled(sections))
     return Page("Sweep", sweep.name, sweep_headline(sweep), head, _filled(sections))
+
+
+def _search_sections(sweep: SweepResult, pictures: Pictures) -> tuple[Section, ...]:
+    if sweep.search is None:
+        return ()
+    blocks: tuple[Block, ...] = (*_chosen(pictures, ("search_front", "search_progress")), search_table(sweep, sweep.search))
+    return (Section("What was found", _SEARCH_TEXT, blocks),)
+
+
+def _values_of(values: Sequence[str]) -> str:
+    """The values of an axis in a row; of a long one, its ends."""
+    if len(values) > _MOST_VALUES:
+        return f"{value_label(values[0])} … {value_label(values[-1])} ({len(values)} values)"
+    return " · ".join(map(value_label, values))
 
 
 def _waited_for(results: Sequence[RunResult], pictures: Pictures) -> Section:
@@ -113,12 +133,12 @@ def _target_blocks(results: Sequence[RunResult], target: Target | None) -> tuple
     return (*compared, totals_table(results))
 
 
-def _closing(results: Sequence[RunResult]) -> tuple[Section, ...]:
+def _closing(results: Sequence[RunResult], more: Sequence[Citation] = ()) -> tuple[Section, ...]:
     notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
     return (
         Section("Notes", "", (Sentences(notes),) if notes else ()),
         Section("Made with", "Host times are in run.json; nothing here depends on them.", _provenance(results)),
-        Section("Please cite", "", citation_blocks(results)),
+        Section("Please cite", "", citation_blocks(results, more)),
     )
 
 
