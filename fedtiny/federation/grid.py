@@ -11,18 +11,19 @@ becomes an error reply with code 2; error replies come from the server's node id
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import simpy
-from flwr.app import Context, Message, RecordDict, UserConfig
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from simpy.events import ProcessGenerator
 
 from fedtiny.errors import SimulationError
-from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID
+from fedtiny.federation.flower_internals import SERVER_NODE_ID
 from fedtiny.federation.messages import MESSAGE_UNAVAILABLE, NODE_UNAVAILABLE, unavailable
+from fedtiny.federation.nodes import node_context
 from fedtiny.federation.task import Clients, Node, Task
 from fedtiny.federation.weighed import Weighed, weigh
 from fedtiny.simulation.attendance import Attendance, Participation
@@ -35,8 +36,8 @@ __all__ = ["FIRST_NODE_ID", "HorizonReached", "Participation", "VirtualTimeGrid"
 FIRST_NODE_ID = SERVER_NODE_ID + 1
 
 
-class HorizonReached(Exception):  # noqa: N818  (it ends a run as planned; it is not an error)
-    """The virtual time the scenario allows is over."""
+class HorizonReached(BaseException):
+    """The virtual time the scenario allows is over: it ends a run as planned, and no server app that catches its own errors keeps it."""
 
 
 @dataclass
@@ -59,6 +60,10 @@ class VirtualTimeGrid(Grid):
     """Who is there when; left out: all are, always."""
     _node_ids: list[int] = field(default_factory=list)
     most_staleness: float | None = None
+    weigh: Callable[[RecordDict], Weighed] = weigh
+    """What finds the round and the size of a message's content."""
+    honours_ttl: bool = False
+    """Whether a message and its reply are valid for as long as the message itself says (s of virtual time), read or not, as with Flower."""
     _tasks: dict[str, Task | None] = field(default_factory=dict)
     """What was pushed and not handed over; None for a message to a node that is none."""
     _arrived: dict[str, Message | None] = field(default_factory=dict)
@@ -106,7 +111,8 @@ class VirtualTimeGrid(Grid):
                 bursts.setdefault(node_id, []).append(self._task(message_id, message, weighed))
             else:
                 self._tasks[message_id] = None
-                self._arrive(message_id, unavailable(message_id, NODE_UNAVAILABLE, f"node {node_id} is not part of this fleet"))
+                reason, kind = f"node {node_id} is not part of this fleet", message.metadata.message_type
+                self._arrive(message_id, unavailable(message_id, NODE_UNAVAILABLE, reason, kind))
         for node_id, burst in bursts.items():
             self.nodes[node_id].device.accept(burst)
         return ids
@@ -179,7 +185,7 @@ class VirtualTimeGrid(Grid):
         known = None if self.clients.edits_messages else weighed.get(id(content))
         if known is None:
             # strategies share one content among all messages of a round and change it for the next
-            known = weighed[id(content)] = weigh(content)
+            known = weighed[id(content)] = self.weigh(content)
         metadata = message.metadata
         node = self.nodes[metadata.dst_node_id]
         number = node.device.traits.number
@@ -200,27 +206,27 @@ class VirtualTimeGrid(Grid):
         self._tasks[message_id] = task
         self._attendance.ask(number, task.round)
         self.trace.asked.append((number, task.round, self.environment.now))
-        if math.isfinite(self.lifetime):
-            self.environment.process(self._expiry(task))
+        lifetime = min(self.lifetime, metadata.ttl) if self.honours_ttl else self.lifetime
+        if math.isfinite(lifetime):
+            self.environment.process(self._expiry(task, lifetime))
         return task
 
     def _attempt(self, node: Node, weighed: Weighed, kind: str) -> int:
         traits = node.device.traits
         return self._attempts.count(traits.number, weighed.round, f"{kind} {weighed.piece}") if traits.dropout else 0
 
-    def _expiry(self, task: Task) -> ProcessGenerator:
-        yield self.environment.timeout(self.lifetime)
-        if task.message_id in self._tasks and task.message_id not in self._arrived:
+    def _expiry(self, task: Task, lifetime: float) -> ProcessGenerator:
+        yield self.environment.timeout(lifetime)
+        if task.message_id in self._tasks and (self.honours_ttl or task.message_id not in self._arrived):
             task.wanted = False
-            kind = task.metadata.message_type
-            self._arrive(task.message_id, unavailable(task.message_id, MESSAGE_UNAVAILABLE, "the message's lifetime is over", kind))
+            self._arrive(task.message_id, unavailable(task.message_id, MESSAGE_UNAVAILABLE))
 
     def _lose(self, task: Task, after: float) -> None:
         if after:
             self.environment.timeout(after).callbacks.append(lambda _: self._lose(task, 0.0))
         elif task.message_id in self._tasks and task.message_id not in self._arrived:
-            task.wanted, kind = False, task.metadata.message_type
-            self._arrive(task.message_id, unavailable(task.message_id, NODE_UNAVAILABLE, "the node's device has left", kind))
+            task.wanted = False
+            self._arrive(task.message_id, unavailable(task.message_id, NODE_UNAVAILABLE, message_type=task.metadata.message_type))
 
     def _reply_arrives(self, task: Task) -> bool:
         self._arrive(task.message_id, None)
@@ -269,7 +275,7 @@ class VirtualTimeGrid(Grid):
                 reply = error if error is not None else cast(Task, task)
                 taken.append((node_id, int(message_id), message_id, reply))
             elif message_id not in self._tasks:
-                error = unavailable(message_id, MESSAGE_UNAVAILABLE, "no such message awaits a reply")
+                error = unavailable(message_id, MESSAGE_UNAVAILABLE)
                 taken.append((SERVER_NODE_ID, int(message_id) if message_id.isdigit() else 0, message_id, error))
         ordered = [reply for *_, reply in sorted(taken, key=lambda item: item[:3])]
         return self._opened(ordered, ahead=ahead)
@@ -284,14 +290,3 @@ class VirtualTimeGrid(Grid):
                 self._attendance.fail()
         replies = iter(self.clients.replies(tasks, ahead=ahead))
         return [next(replies) if isinstance(reply, Task) else reply for reply in taken]
-
-
-def node_context(node_id: int, partition: int, partitions: int, run_config: UserConfig | None = None) -> Context:
-    """A fresh Flower context for a node: its partition in `node_config`, the app's settings, an empty state."""
-    return Context(
-        run_id=RUN_ID,
-        node_id=node_id,
-        node_config={"partition-id": partition, "num-partitions": partitions},
-        state=RecordDict(),
-        run_config=dict(run_config or {}),
-    )

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from flwr.app import Context, RecordDict, UserConfig
+
+from fedtiny.federation.flower_internals import RUN_ID
 from fedtiny.federation.task import Node
 
 
@@ -40,3 +43,14 @@ class NodesWhenAsked(Mapping[int, Node]):
     def __len__(self) -> int:
         """How many nodes there are."""
         return len(self.numbers)
+
+
+def node_context(node_id: int, partition: int, partitions: int, run_config: UserConfig | None = None) -> Context:
+    """A fresh Flower context for a node: its partition in `node_config`, the app's settings, an empty state."""
+    return Context(
+        run_id=RUN_ID,
+        node_id=node_id,
+        node_config={"partition-id": partition, "num-partitions": partitions},
+        state=RecordDict(),
+        run_config=dict(run_config or {}),
+    )

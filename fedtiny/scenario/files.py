@@ -124,21 +124,22 @@ def read_part(text: str, family: Any, place: str) -> Any:
         return adapter.validate_python(plain)
     except ValidationError as error:
         described = adapter.json_schema(schema_generator=DescribedSchema)
-        raise _scenario_error(problems_of(error, plain, described), tree.sources) from None
+        raise scenario_error(problems_of(error, plain, described), tree.sources) from None
 
 
 def to_scenario(tree: Tree, folder: Path) -> Scenario:
     """The tree checked against the schema, its file names counted from `folder`; raises ScenarioError with all problems."""
     with explained(tree.sources):
-        plain = _with_files(tree.plain, folder)
+        plain = with_files(tree.plain, folder)
         try:
             return Scenario.model_validate(plain)
         except ValidationError as error:
             problems = problems_of(error, plain, scenario_schema())
-    raise _scenario_error(problems, tree.sources)
+    raise scenario_error(problems, tree.sources)
 
 
-def _scenario_error(problems: Sequence[Problem], sources: SourceMap) -> ScenarioError:
+def scenario_error(problems: Sequence[Problem], sources: SourceMap) -> ScenarioError:
+    """All problems as one error, a line for each, with file and line."""
     return ScenarioError("\n".join(sources.explain(problem.message, problem.path) for problem in problems), problems[0].path)
 
 
@@ -215,7 +216,7 @@ def _read_text(path: Path) -> str:
         raise ScenarioError(f"{path}:1: the file cannot be read: {error.strerror or error}") from None
 
 
-def _with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
+def with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values with absolute file names, and what the files are, where the part has a key for it."""
     for part, key, digest in _FILES:
         below = plain.get(part)

@@ -1,0 +1,1 @@
+"""Any Flower app, unmodified, on a simulated fleet."""
