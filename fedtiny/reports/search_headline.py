@@ -41,7 +41,7 @@ def _goal(sweep: SweepResult, objective: Objective) -> str:
 def _best(sweep: SweepResult, objective: Objective, found: Sequence[Trial]) -> tuple[str, ...]:
     best = [one for one in found if one.on_front]
     if not best:
-        return (f"No trial has a {objective.label}.",)
+        return (f"No trial has a value of {objective.label}.",)
     alike = f", and {in_words(len(best) - 1)} more as good" if len(best) > 1 else ""
     value = written(objective, best[0].values[0])
     return (f"The {_goal(sweep, objective)} is {value}: {_named(sweep, best[0])} (trial {best[0].number}{alike}).",)
@@ -51,7 +51,7 @@ def _front(sweep: SweepResult, objectives: Sequence[Objective], found: Sequence[
     best = [one for one in found if one.on_front]
     names = listed([one.label for one in objectives])
     if not best:
-        return (f"No trial has {names}.",)
+        return (f"No trial has values of {names}.",)
     number = f"{in_words(len(best))} of {plural(len(found), 'trial')} {'is' if len(best) == 1 else 'are'}"
     front = f"{number} on the Pareto front of {names}: no other is as good in all of them and better in one."
     return (front[0].upper() + front[1:], *(_end(sweep, objectives, place, best) for place in range(len(objectives))))

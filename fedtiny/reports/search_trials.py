@@ -46,7 +46,8 @@ def trials(sweep: SweepResult) -> list[Trial]:
     wanted, seeds = sweep.search.wanted, len(sweep.seeds)
     found = []
     for cell in combinations(sweep):
-        values, row = values_of(cell.rows, wanted), cell.rows[0]
+        row = cell.rows[0]
+        values = values_of(cell.rows if len(cell.rows) == seeds else (), wanted)
         found.append(Trial(row["trial"], cell, values, row["on_front"], _ending(cell, values, wanted, seeds)))
     return sorted(found, key=lambda trial: trial.number)
 

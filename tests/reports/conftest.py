@@ -14,6 +14,7 @@ import pytest
 
 from fedtiny.results.metrics import cumulative_energy, processor_seconds, run_summary
 from fedtiny.results.record import ACTIVITIES, DEVICES, ROUNDS, MemoryNeed, RunResult
+from fedtiny.results.search import Search, best_of, values_of
 from fedtiny.results.sweep import SweepResult, cells_schema
 
 CLASSES = [
@@ -269,3 +270,46 @@ def make_choices() -> Callable[..., SweepResult]:
         return SweepResult("pairs", CHOICES, (1, 2, 3), 0.7, "name: pairs\n", cells, {})
 
     return sweep
+
+
+TRIALS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("10 ms", "full", "done", {"accuracy": 0.8, "loss": 0.5, "time_to_target": 11.0, "bytes_up": 1000}),
+    ("10 ms", "last", "done", {"accuracy": 0.78, "loss": 0.6, "time_to_target": 20.0}),
+    ("10 ms", "bias", "done", {"accuracy": 0.5, "loss": 0.9, "time_to_target": None}),
+    ("100 ms", "full", "infeasible", {}),
+    ("1 s", "full", "done", {"accuracy": 0.82, "loss": 0.4, "time_to_target": 31.0}),
+    ("1 s", "last", "done", {"accuracy": 0.7, "loss": 0.7, "time_to_target": 50.0, "energy": None}),
+    ("1 s", "bias", "failed", {}),
+    ("100 ms", "last", "done", {"accuracy": 0.9, "loss": 0.1, "time_to_target": 1.0}),
+]
+"""What was tried, in this order: every seed is like this, but for the times to target; of the last trial one seed is missing."""
+USUAL = {"rounds": 40, "peak_memory": 2_500_000, "bytes_up": 2000, "bytes_down": 1000, "energy": 100.0, "virtual_time": 60.0}
+
+
+def trial_rows(names: list[str]) -> Iterator[dict[str, Any]]:
+    for number, (latency, update, status, values) in enumerate(TRIALS):
+        for seed in (1, 2) if number < len(TRIALS) - 1 else (1,):
+            said = {"network.latency": latency, "update": update, "seed": seed, "status": status, "trial": number, "on_front": False}
+            summary = {**USUAL, **values} if status == "done" else {}
+            if summary.get("time_to_target") is not None:
+                summary["time_to_target"] += seed - 1.5
+            if number == 2 and seed == 1:
+                summary["time_to_target"] = 40.0
+            yield dict.fromkeys(names) | said | summary | {"cell": f"{number}-{seed}"}
+
+
+@pytest.fixture(scope="session")
+def make_search() -> Callable[..., SweepResult]:
+    """A search for these objectives whose best trials can be seen by eye."""
+
+    def search(*objectives: str, combinations: int = 1000) -> SweepResult:
+        how = Search(objectives, 12, 4, combinations, "tree-structured Parzen estimator", "Optuna 5.0.0", 7, ())
+        axes = {"network.latency": ("10 ms", "100 ms", "1 s"), "update": ("full", "last", "bias")}
+        schema = cells_schema(tuple(axes), searched=True)
+        rows = list(trial_rows(schema.names))
+        whole = {number: [row for row in rows if row["trial"] == number] for number in range(len(TRIALS) - 1)}
+        best = best_of([values_of(own, how.wanted) for own in whole.values()], how.wanted)
+        marked = [row | {"on_front": row["trial"] in whole and best[row["trial"]]} for row in rows]
+        return SweepResult("searched", axes, (1, 2), 0.75, "name: searched\n", pa.Table.from_pylist(marked, schema=schema), {}, how)
+
+    return search
