@@ -18,7 +18,9 @@ from fedtiny.command_options import (
     AllowCode,
     AsJson,
     Axes,
+    Batch,
     JournalSize,
+    Optimize,
     Out,
     Quiet,
     RayAddress,
@@ -27,6 +29,7 @@ from fedtiny.command_options import (
     ScenarioFile,
     Seed,
     Sets,
+    Trials,
     overrides,
 )
 from fedtiny.errors import ExperimentError, InputError
@@ -36,7 +39,8 @@ from fedtiny.watching.watch import run_progress, sweep_progress
 
 if TYPE_CHECKING:
     from fedtiny.results.record import RunResult
-    from fedtiny.sweeps.axes import Sweep
+    from fedtiny.scenario.tree import Tree
+    from fedtiny.sweeps.axes import Axis
 
 _RUNS: Final = Path("runs")
 _INTERRUPTED: Final = 130
@@ -129,6 +133,9 @@ def _tell(result: "RunResult") -> None:
 def sweep(
     scenario: ScenarioFile,
     axis: Axes = None,
+    optimize: Optimize = None,
+    trials: Trials = None,
+    batch: Batch = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
     ray: RayAddress = None,
@@ -140,41 +147,41 @@ def sweep(
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every combination of some values, with paired seeds; finished cells are not run again."""
+    """Run every combination of some values, with paired seeds, or search for the best; finished cells are not run again."""
     from fedtiny.sweeps.executors import executors
 
     with executors(workers, ray) as executor_for:
         # processes start first: one of them imports what it needs while this one does
         from fedtiny.reports.page import write_sweep_report
         from fedtiny.sweeps.forecast import Forecast
-        from fedtiny.sweeps.rows import cell_rows
-        from fedtiny.sweeps.sweep import run_sweep
+        from fedtiny.sweeps.rows import cell_rows, search_sentences
+        from fedtiny.sweeps.task import sweep_task
         from fedtiny.sweeps.ways import journal_options
 
-        crossed = _crossed(scenario, axis, seeds, sets)
-        folder = out or _RUNS / crossed.name
+        task = sweep_task(*_axes(scenario, axis, sets), seeds, optimize=optimize, trials=trials, batch=batch)
+        folder = out or _RUNS / task.name
         folder = folder if ray is None else folder.absolute()
         options = journal_options(journal_size, keep_journal)
-        count, forecast = len({cell.id for cell in crossed.cells}), Forecast()
-        with sweep_progress(quiet, count, forecast) as tell, executor_for(folder) as executor:
-            result = run_sweep(
-                crossed, folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, journal=options, resume=resume
-            )
+        forecast = Forecast()
+        with sweep_progress(quiet, task.runs, forecast) as tell, executor_for(folder) as executor:
+            result = task.run(folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, journal=options, resume=resume)
     report = write_sweep_report(folder)
     if not quiet:
-        print_table(crossed.name, cell_rows(result))
+        print_table(task.name, cell_rows(result))
+        for sentence in search_sentences(result):
+            typer.echo(sentence)
         typer.echo(f"report: {report}")
     if "failed" in result.cells["status"].to_pylist():
         raise ExperimentError(f"some cells failed; their folders in {folder / 'cells'} say why, and the same command runs them again")
 
 
-def _crossed(scenario: Path, axis: list[str] | None, seeds: int, sets: list[str] | None) -> "Sweep":
-    """The sweep that the words say."""
+def _axes(scenario: Path, axis: list[str] | None, sets: list[str] | None) -> "tuple[Tree, Path, list[Axis]]":
+    """The base scenario, the folder of its file, and the axes that file and words name."""
     from fedtiny.scenario.files import override, read_tree
-    from fedtiny.sweeps.axes import cross, parse_axis, split_sweep
+    from fedtiny.sweeps.axes import parse_axis, split_sweep
 
     base, axes = split_sweep(override(read_tree(scenario), overrides(sets, None)))
-    return cross(base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())], seeds)
+    return base, scenario.parent, [*axes, *(parse_axis(text) for text in axis or ())]
 
 
 @app.command(epilog="Example: fedtiny validate scenario.yaml")

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fedtiny.errors import InputError
 from fedtiny.results.objectives import objectives_of
 from fedtiny.results.sweep import SweepResult
 from fedtiny.scenario.tree import Tree
 from fedtiny.sweeps.axes import Axis, cross
+from fedtiny.sweeps.local import Executor
 from fedtiny.sweeps.search import BATCH, SearchOrder, run_search
 from fedtiny.sweeps.search_space import search_space
-from fedtiny.sweeps.sweep import run_sweep
+from fedtiny.sweeps.sweep import Begins, run_sweep
 
 TRIALS: Final = 40
 """Of a search, unless somebody says another number."""
@@ -21,7 +22,7 @@ TRIALS: Final = 40
 
 @dataclass(frozen=True)
 class Task:
-    """The name of a sweep, how many runs it has at most, and what runs it: `run_sweep` or `run_search` without their first arguments."""
+    """The name of a sweep, how many runs it has at most, and what runs it, with the further arguments of `sweep.run_sweep`."""
 
     name: str
     runs: int
@@ -46,4 +47,9 @@ def sweep_task(
         return Task(crossed.name, len({cell.id for cell in crossed.cells}), partial(run_sweep, crossed))
     order = SearchOrder(objectives_of([name.strip() for name in optimize.split(",")]), trials or TRIALS, batch or BATCH)
     space = search_space(base, folder, axes, seeds)
-    return Task(space.name, min(order.trials, space.combinations) * seeds, partial(run_search, space, order))
+
+    def run(folder: Path, executor: Executor, *, begins: Begins | None = None, **options: Any) -> SweepResult:
+        # what a search will run, and so how long, nobody knows when it begins
+        return run_search(space, order, folder, executor, **options)
+
+    return Task(space.name, min(order.trials, space.combinations) * seeds, run)

@@ -40,8 +40,8 @@ def test_a_search_has_tried_all_when_nothing_is_left(make_search):
         ("time_to_target", 90.0, "90 s", "time to target (s)"),
         ("peak_memory", 2.5e6, "2.5 MB", "training memory (MB)"),
         ("energy_to_target", 1300.0, "1.3 kJ", "energy to target (kJ)"),
-        ("carbon", 3.0, "3 g CO2e", "emissions (g CO2e)"),
-        ("rounds", 12.0, "12", "rounds"),
+        ("carbon", 3.0, "3 g CO2e", "carbon footprint (g CO2e)"),
+        ("rounds", 12.0, "12", "number of rounds"),
         ("loss", None, "–", "final loss"),
     ],
 )

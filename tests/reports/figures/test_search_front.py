@@ -19,8 +19,8 @@ def test_what_should_be_high_goes_up_and_the_front_is_a_line(make_search):
 @pytest.mark.parametrize(
     ("objectives", "panels"),
     [
-        (("accuracy", "time_to_target", "bytes"), [("time", "final"), ("bytes", "final"), ("bytes", "time")]),
-        (("rounds", "loss", "accuracy", "bytes"), [("rounds", "final"), ("final loss", "final"), ("bytes", "final")]),
+        (("accuracy", "time_to_target", "bytes"), [("time", "final"), ("traffic", "final"), ("traffic", "time")]),
+        (("rounds", "loss", "accuracy", "bytes"), [("number of rounds", "final"), ("final loss", "final"), ("traffic", "final")]),
     ],
 )
 def test_up_to_three_objectives_are_drawn_in_pairs_and_more_against_the_first(make_search, objectives, panels):
