@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray latency-memory check clean constraints validate tutorial docs-commands reference
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray loggers latency-memory check clean constraints validate tutorial docs-commands reference
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -101,6 +101,10 @@ ray: setup ## install ray, and compare a real cluster of two nodes with one proc
 latency-memory: setup ## the sweep of latency x memory three times: timed, killed in the middle, on a Ray cluster that loses a node (half an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency_memory.py --ray --out runs/latency_memory_checked
+
+loggers: setup ## install MLflow, and read back what runs and a sweep log there and in TensorBoard (a minute)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mlflow,tensorboard]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trackers
 
 check: setup ## ruff, mypy --strict and the architecture tests
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from fedtiny.scenario.tree import KeyPath
 from fedtiny.simulated_clients import in_this_process
 from fedtiny.sweeps.run_folder import reason_of, run_into
 from fedtiny.sweeps.shared_training import JournalPlace
+from fedtiny.trackers.destination import Logged
 from fedtiny.training.journal import Journal
 
 Status = Literal["feasible", "wrong", "done", "infeasible", "failed"]
@@ -22,13 +23,15 @@ Status = Literal["feasible", "wrong", "done", "infeasible", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """A cell's id and scenario, the folder of its run, whether the user's own code may run, and the journal that it shares."""
+    """A cell's id and scenario, the folder of its run, whether the user's own code may run, the journal that it shares, and where it is
+    logged."""
 
     cell: str
     scenario: Scenario
     folder: Path
     allow_code: bool = False
     journal: JournalPlace | None = None
+    logged: Logged | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def run_cell(job: Job) -> Outcome:
     try:
         journal = None if job.journal is None else Journal(job.journal.folder, job.journal.most_bytes)
         training = None if journal is None else remembering(in_this_process(), journal)
-        result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code, training=training)
+        result = run_into(job.folder, job.scenario, overwrite=True, allow_code=job.allow_code, training=training, logged=job.logged)
     except Exception as error:  # noqa: BLE001  one cell must not end the sweep, whatever its error is
         return Outcome(job.cell, "failed", reason=reason_of(error), host_seconds=time.perf_counter() - begun)
     return Outcome(job.cell, "done", summary=result.summary, host_seconds=time.perf_counter() - begun)

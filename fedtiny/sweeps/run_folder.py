@@ -17,6 +17,8 @@ from fedtiny.results.record import RunResult, RunStatus
 from fedtiny.scenario.files import resolved_yaml
 from fedtiny.scenario.schema import Scenario
 from fedtiny.simulated_clients import TrainingOf
+from fedtiny.trackers.destination import Logged
+from fedtiny.trackers.live import live_log
 
 
 def run_into(
@@ -27,9 +29,10 @@ def run_into(
     progress: Callable[[Any], None] | None = None,
     allow_code: bool = False,
     training: TrainingOf | None = None,
+    logged: Logged | None = None,
 ) -> RunResult:
     """Runs a scenario and writes its folder, in place of an earlier run of the same scenario (or, with `overwrite`, of any).
-    `training` is what trains packages of clients; left out: this process.
+    `training` is what trains packages of clients; left out: this process. `logged` says which other programs are told of it meanwhile.
 
     Raises InputError, and leaves the folder as it was, where the scenario cannot run or the folder belongs to something
     else. Raises what went wrong during the run, after the folder was given the status failed or interrupted.
@@ -41,17 +44,19 @@ def run_into(
     def ended(status: RunStatus, reason: str | None) -> None:
         write_status(folder, status, name=scenario.name, scenario_yaml=text, reason=reason)
 
-    try:
-        result = experiment.run(scenario, progress=progress, allow_code=allow_code, training=training)
-    except InputError:
-        raise
-    except KeyboardInterrupt:
-        ended("interrupted", None)
-        raise
-    except Exception as error:
-        ended("failed", reason_of(error))
-        raise
-    write_run(result, folder)
+    with live_log(logged, scenario, progress) as log:
+        try:
+            result = experiment.run(scenario, progress=log.watch, allow_code=allow_code, training=training)
+        except InputError:
+            raise
+        except KeyboardInterrupt:
+            ended("interrupted", None)
+            raise
+        except Exception as error:
+            ended("failed", reason_of(error))
+            raise
+        write_run(result, folder)
+        log.complete(result)
     return result
 
 

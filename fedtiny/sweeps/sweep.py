@@ -23,6 +23,8 @@ from fedtiny.sweeps.cell import Job, Outcome, check_cell, lost_cell, run_cell
 from fedtiny.sweeps.expected_work import expected_of, nothing_expected
 from fedtiny.sweeps.local import Executor
 from fedtiny.sweeps.shared_training import JournalOptions, JournalPlace, Turns, remove_journals, shared_journals
+from fedtiny.trackers.destination import Destination, Logged
+from fedtiny.trackers.live import prepare_for_several
 
 ENDED: Final = ("done", "infeasible", "failed")
 """What can become of a cell in the end: the values of the column `status`."""
@@ -47,12 +49,14 @@ def run_sweep(
     begins: Begins | None = None,
     journal: JournalOptions = _USUAL,
     resume: bool = False,
+    log: Sequence[Destination] = (),
 ) -> SweepResult:
     """Runs every cell that is not finished, and writes the sweep's folder.
 
     `executor` does the work; every cell is checked before the first one runs. `journal` says how training that cells share is kept;
-    left out: within its usual bound, until nobody needs it. Raises InputError where a cell is wrong in
-    another way than not fitting, the folder belongs to something else, or nothing is there to `resume`.
+    left out: within its usual bound, until nobody needs it. `log` names other programs that are told of every run while it goes on.
+    Raises InputError where a cell is wrong in another way than not fitting, the folder belongs to something else, or nothing is there
+    to `resume`.
     """
     check_sweep_folder(folder, sweep.name, resume=resume)
     remove_halves(folder)
@@ -62,7 +66,9 @@ def run_sweep(
         write_sweep(result, folder)
         return result
 
-    return write(outcomes_of(sweep, folder, executor, allow_code=allow_code, tell=tell, journal=journal, checked=write, begins=begins))
+    return write(
+        outcomes_of(sweep, folder, executor, allow_code=allow_code, tell=tell, journal=journal, checked=write, begins=begins, log=log)
+    )
 
 
 def outcomes_of(
@@ -75,12 +81,13 @@ def outcomes_of(
     journal: JournalOptions,
     checked: Callable[[Mapping[str, Outcome]], object],
     begins: Begins | None = None,
+    log: Sequence[Destination] = (),
 ) -> dict[str, Outcome]:
     """What becomes of every cell, by its id: found finished, or checked and run. `checked` is called before the first one runs.
 
     Raises ScenarioError where a cell is wrong in another way than not fitting.
     """
-    book = _Book(sweep, folder, allow_code, tell, begins)
+    book = _Book(sweep, folder, allow_code, tell, begins, tuple(log))
     book.find_finished()
     for outcome in executor(check_cell, book.jobs(book.unknown()), lost_cell):
         book.note(outcome)
@@ -99,6 +106,7 @@ class _Book:
     allow_code: bool
     tell: Tell | None
     begins: Begins | None = None
+    log: tuple[Destination, ...] = ()
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -121,7 +129,15 @@ class _Book:
         return [cell for cell in self._cells.values() if self.outcomes[cell.id].status == "feasible"]
 
     def jobs(self, cells: Iterable[Cell], journals: Mapping[str, JournalPlace] = _NO_JOURNALS) -> list[Job]:
-        return [Job(cell.id, cell.scenario, cell_folder(self.folder, cell), self.allow_code, journals.get(cell.id)) for cell in cells]
+        return [self._job(cell, journals.get(cell.id)) for cell in cells]
+
+    def _job(self, cell: Cell, journal: JournalPlace | None) -> Job:
+        return Job(cell.id, cell.scenario, cell_folder(self.folder, cell), self.allow_code, journal, self.logged(cell))
+
+    def logged(self, cell: Cell) -> Logged | None:
+        """Where a cell is logged: under the sweep's name, called by its values on the axes."""
+        name = ", ".join([*(f"{key}={value}" for key, value in cell.labels.items()), f"seed={cell.scenario.seed}", cell.id])
+        return Logged(self.log, self.sweep.name, name) if self.log else None
 
 
 def _run_cells(book: _Book, executor: Executor, options: JournalOptions) -> None:
@@ -132,6 +148,8 @@ def _run_cells(book: _Book, executor: Executor, options: JournalOptions) -> None
     def then(ended: Outcome) -> list[Job]:
         return book.jobs(turns.after(ended.cell, done=ended.status == "done"), journals)
 
+    if book.log:
+        prepare_for_several(Logged(book.log, book.sweep.name, ""))
     first, work = _longest_first(turns.first(), book, executor)
     if book.begins is not None:
         book.begins(wanted, first, work, lambda: executor.at_once)
