@@ -39,6 +39,7 @@ from fedtiny.watching.watch import run_progress, sweep_progress
 
 if TYPE_CHECKING:
     from fedtiny.results.record import RunResult
+    from fedtiny.results.sweep import SweepResult
     from fedtiny.scenario.tree import Tree
     from fedtiny.sweeps.axes import Axis
 
@@ -154,7 +155,6 @@ def sweep(
         # processes start first: one of them imports what it needs while this one does
         from fedtiny.reports.page import write_sweep_report
         from fedtiny.sweeps.forecast import Forecast
-        from fedtiny.sweeps.rows import cell_rows, search_sentences
         from fedtiny.sweeps.task import sweep_task
         from fedtiny.sweeps.ways import journal_options
 
@@ -167,12 +167,19 @@ def sweep(
             result = task.run(folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, journal=options, resume=resume)
     report = write_sweep_report(folder)
     if not quiet:
-        print_table(task.name, cell_rows(result))
-        for sentence in search_sentences(result):
-            typer.echo(sentence)
+        _tell_sweep(result)
         typer.echo(f"report: {report}")
     if "failed" in result.cells["status"].to_pylist():
         raise ExperimentError(f"some cells failed; their folders in {folder / 'cells'} say why, and the same command runs them again")
+
+
+def _tell_sweep(result: "SweepResult") -> None:
+    """What came of a sweep, on the screen."""
+    from fedtiny.sweeps.rows import cell_rows, search_sentences
+
+    print_table(result.name, cell_rows(result))
+    for sentence in search_sentences(result):
+        typer.echo(sentence)
 
 
 def _axes(scenario: Path, axis: list[str] | None, sets: list[str] | None) -> "tuple[Tree, Path, list[Axis]]":
