@@ -5,15 +5,15 @@ pre-trained network. Here the server trains the whole network, lite residual mod
 ICLR 2015) on a public share of the training data that no client holds, if wanted on some classes only. It is
 deterministic, takes no virtual time, and is cached by its content: the network, the data, the seed and the recipe.
 
-A network whose norms are folded is trained by way of its batch-normalised twin (see models/folding.py), whose statistics are
-taken anew from the public examples when training is over.
+With `netaug`, the network is trained inside wider ones (netaug.py). One whose norms are folded is trained by way of its batch-normalised
+twin (models/folding.py), whose statistics are taken anew from the public examples when training is over.
 """
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from torch import nn
 
 from fedtiny.datasets.base import Dataset
 from fedtiny.datasets.cache import cache_folder
+from fedtiny.design.netaug import augmented_network, cross_entropy_of, netaug_backward, sort_channels
 from fedtiny.design.transfer import fill, read_checkpoint
 from fedtiny.errors import DataError, ModelError
+from fedtiny.models.augmentation import NetAug
 from fedtiny.models.base import Pretraining
 from fedtiny.models.folding import batch_normalized_twin, estimate_statistics, fold, is_folded
 from fedtiny.randomness import Streams
@@ -68,19 +70,63 @@ def pretrain(
     Raises DataError if there is no such example, or only one where statistics of batches are needed.
     """
     chosen = public_examples(examples, shares, recipe)
-    if not is_folded(network):
+    _check_batches(network, chosen, recipe)
+    if recipe.netaug is not None:
+        _pretrain_augmented(network, examples, chosen, recipe, recipe.netaug, streams, progress)
+    elif is_folded(network):
+        twin = batch_normalized_twin(network)
+        _train(twin, examples, chosen, recipe, streams, progress, smallest_batch=_FEWEST_WITH_STATISTICS)
+        _fold(twin, network, examples, chosen)
+    else:
         _train(network, examples, chosen, recipe, streams, progress)
-        return
-    if min(len(chosen), recipe.batch_size) < _FEWEST_WITH_STATISTICS:
+
+
+def _check_batches(network: nn.Module, chosen: np.ndarray, recipe: Pretraining) -> None:
+    if is_folded(network) and min(len(chosen), recipe.batch_size) < _FEWEST_WITH_STATISTICS:
         raise DataError(
             f"pre-training with batch normalisation needs batches of at least 2 examples, found batch_size {recipe.batch_size} and "
             f"{len(chosen)} public examples: raise model.pretrained.batch_size or share"
         )
-    twin = batch_normalized_twin(network)
-    _train(twin, examples, chosen, recipe, streams, progress, smallest_batch=_FEWEST_WITH_STATISTICS)
+
+
+def _fold(twin: nn.Module, network: nn.Module, examples: Examples, chosen: np.ndarray) -> None:
+    """Fills a folded network from its trained twin, whose statistics are taken anew."""
     parts = np.array_split(chosen, -(-len(chosen) // _STATISTICS_BATCH))
     estimate_statistics(twin, (examples.inputs[torch.from_numpy(part)] for part in parts))
     fold(twin, network)
+
+
+def _pretrain_augmented(
+    network: nn.Module,
+    examples: Examples,
+    chosen: np.ndarray,
+    recipe: Pretraining,
+    netaug: NetAug,
+    streams: Streams,
+    progress: Progress | None,
+) -> None:
+    """Trains the network inside wider ones (netaug.py), with Adam on the same batches as without them."""
+    values = torch.Generator().manual_seed(streams.integer("pretraining", "netaug", "values"))
+    made = augmented_network(network, netaug, values)
+    smallest = _FEWEST_WITH_STATISTICS if made.batch_normalized else 1
+    generator = streams.numpy("pretraining", "netaug", "choices")
+    flat = FlatNetwork(made.largest, [name for name, _ in made.largest.named_parameters()])
+    parameter = nn.Parameter(flat.weights)
+    parameter.grad = flat.gradients
+    optimizer = torch.optim.Adam([parameter], lr=recipe.learning_rate)
+    for step, (batch, begins_epoch) in enumerate(_batches(chosen, recipe, streams, smallest)):
+        widths = step < netaug.width_until * recipe.steps
+        if begins_epoch and widths and netaug.sort_channels:
+            sort_channels(made.largest)
+        flat.gradients.zero_()
+        netaug_backward(made, examples.inputs[batch], cross_entropy_of(examples.targets[batch]), made.draw(generator, widths=widths))
+        optimizer.step()
+        if progress is not None:
+            progress(step + 1, recipe.steps)
+    if made.batch_normalized:
+        _fold(made.export(), network, examples, chosen)
+    else:
+        network.load_state_dict(made.export().state_dict())
 
 
 def _train(
@@ -97,17 +143,23 @@ def _train(
     parameter = nn.Parameter(flat.weights)
     parameter.grad = flat.gradients
     optimizer = torch.optim.Adam([parameter], lr=recipe.learning_rate)
-    order: list[int] = []
-    generator = streams.numpy("pretraining", "batches")
-    for step in range(recipe.steps):
-        if len(order) < smallest_batch:
-            order = generator.permutation(len(chosen)).tolist()
-        batch = torch.from_numpy(chosen[order[: recipe.batch_size]])
-        del order[: recipe.batch_size]
+    for step, (batch, _) in enumerate(_batches(chosen, recipe, streams, smallest_batch)):
         flat.backward(examples.inputs[batch], examples.targets[batch])
         optimizer.step()
         if progress is not None:
             progress(step + 1, recipe.steps)
+
+
+def _batches(chosen: np.ndarray, recipe: Pretraining, streams: Streams, smallest: int) -> Iterator[tuple[torch.Tensor, bool]]:
+    """The positions of every step's examples, and whether an epoch begins with it."""
+    order: list[int] = []
+    generator = streams.numpy("pretraining", "batches")
+    for _ in range(recipe.steps):
+        begins = len(order) < smallest
+        if begins:
+            order = generator.permutation(len(chosen)).tolist()
+        yield torch.from_numpy(chosen[order[: recipe.batch_size]]), begins
+        del order[: recipe.batch_size]
 
 
 def public_examples(examples: Examples, shares: Shares, recipe: Pretraining) -> np.ndarray:

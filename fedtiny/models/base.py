@@ -13,6 +13,7 @@ from pydantic import Field, Strict, field_validator
 from torch import nn
 
 from fedtiny.errors import ModelError
+from fedtiny.models.augmentation import NetAug
 from fedtiny.parts import Part
 
 Inputs = Literal["images", "series", "characters", "anything"]
@@ -38,6 +39,8 @@ class Pretraining(Part):
     """Examples in a step."""
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Adam's step size."""
+    netaug: NetAug | None = None
+    """Network augmentation: the network is trained inside wider ones, which are then left behind. Mobile networks only."""
     new_head: bool = False
     """Whether the head gets its random initial values back afterwards, so that the devices teach it anew, whatever it has learnt of
     the classes that the server saw."""

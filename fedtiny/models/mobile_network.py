@@ -16,12 +16,14 @@ from fedtiny.models.mobile_architecture import BlockShape, MobileArchitecture
 
 
 class MobileNetwork(nn.Module):
-    """Stem, blocks, optional feature mix, global average pooling, linear head."""
+    """Stem, blocks, optional feature mix, global average pooling, linear head; it remembers what it was made of."""
 
     def __init__(
         self, architecture: MobileArchitecture, channels: int, classes: int, *, lite_residual: bool, unit: Unit = convolution_unit
     ) -> None:
         super().__init__()
+        self.architecture, self.channels, self.classes, self.unit = architecture, channels, classes, unit
+        self.lite_residual = lite_residual
         stem, mix = architecture.stem, architecture.feature_mix
         self.stem = unit(channels, stem.out_channels, stem.kernel, stride=stem.stride)
         self.blocks = nn.Sequential(*_blocks(architecture.blocks, unit, lite_residual=lite_residual))
