@@ -1,6 +1,7 @@
 """Documents as a reader meets them: files to write and commands to type, in the order of the page.
 
-A fenced block whose first line names a file (```` ```yaml first.yaml ````) is that file. A `console` block holds commands behind `$ ` and,
+A fenced block whose first line names a file (```` ```yaml first.yaml ````) is that file; one of language `diff` says what changes in a
+file that is there: lines that begin with `-` go, those with `+` come, others stay. A `console` block holds commands behind `$ ` and,
 below each, what it prints; `...` stands for anything that is left out. Blocks called `bash`, `sh` or nothing hold commands, one a line.
 """
 
@@ -20,7 +21,7 @@ from fedtiny.cli import main
 ROOT = Path(__file__).parents[2]
 SHELLS = ("bash", "sh", "")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-PRECISION = 0.02
+PRECISION = 0.005
 """How far a shown number may be from the one that comes, in shares of it: processors round differently."""
 _OPERATORS = {"&&", "||", "|", "&", ";", ">", ">>", "<"}
 
@@ -97,26 +98,28 @@ def _joined(block: Block) -> Iterator[tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The exit code of a command and all it printed."""
+    """The exit code of a command, what it printed, and what it said on standard error: errors, and where it is."""
 
     code: int
     printed: str
+    said: str
 
 
 def in_a_shell(command: Command, folder: Path) -> Outcome:
     """A command as a reader types it: in bash, with the `fedtiny` that belongs to this Python."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if (folder / "fedtiny" / "__init__.py").exists():  # a copy of the repository, which a page changes
+        environment["PYTHONPATH"] = str(folder)
     done = subprocess.run(
         ["bash", "-c", command.text],
         cwd=folder,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        env=environment,
+        capture_output=True,
         text=True,
         timeout=1800,
         check=False,
     )
-    return Outcome(done.returncode, done.stdout)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def in_this_process(command: Command, folder: Path) -> Outcome:
@@ -124,10 +127,10 @@ def in_this_process(command: Command, folder: Path) -> Outcome:
     words = command.words
     if words[0] != "fedtiny" or _OPERATORS & set(words):
         return in_a_shell(command, folder)
-    printed = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    printed, said = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
         code = main(words[1:])
-    return Outcome(code, printed.getvalue())
+    return Outcome(code, printed.getvalue(), said.getvalue())
 
 
 def follow(page: Path, folder: Path, perform: Callable[[Command, Path], Outcome], skipped: Sequence[str] = ()) -> None:
@@ -140,22 +143,38 @@ def follow(page: Path, folder: Path, perform: Callable[[Command, Path], Outcome]
         if block.name in skipped and block.name:
             continue
         if block.name:
-            (folder / block.name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / block.name).write_text(block.text, encoding="utf-8")
+            _write(block, folder / block.name)
         elif block.language == "python":
-            with contextlib.chdir(folder):
-                exec(compile(block.text, f"{page}:{block.line}", "exec"), {"__name__": "__main__"})
+            typed = Command(page, block.line, f"python {shlex.join(['-c', block.text])}")
+            check(typed, perform(typed, folder))
         for command in () if block.name else commands(block):
             check(command, perform(command, folder))
+
+
+def _write(block: Block, file: Path) -> None:
+    """Writes a block's file, or changes it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = block.text if block.language != "diff" else changed(file.read_text(encoding="utf-8"), block)
+    file.write_text(text, encoding="utf-8")
+
+
+def changed(text: str, block: Block) -> str:
+    """A file's text after the change of a `diff` block; AssertionError unless the lines that go or stay are in it exactly once."""
+    lines = block.text.splitlines(keepends=True)
+    before = "".join(line[1:] for line in lines if not line.startswith("+"))
+    after = "".join(line[1:] for line in lines if not line.startswith("-"))
+    assert text.count(before) == 1, f"{block.page}:{block.line}: {block.name} has these lines {text.count(before)} times:\n{before}"
+    return text.replace(before, after)
 
 
 def check(command: Command, outcome: Outcome) -> None:
     """Raises AssertionError if the outcome is not what the page shows."""
     place = f"{command.page.relative_to(ROOT)}:{command.line}: {command.text}"
     fails = bool(command.shown) and command.shown[0].startswith("fedtiny: ")
-    assert (outcome.code != 0) == fails, f"{place}\nended with {outcome.code}:\n{outcome.printed}"
-    missing = first_missing(command.shown, outcome.printed)
-    assert missing is None, f"{place}\nthe page shows\n{missing}\nbut what came is\n{outcome.printed}"
+    came, shown = (outcome.said, ("...", *command.shown)) if fails else (outcome.printed, command.shown)
+    assert (outcome.code != 0) == fails, f"{place}\nended with {outcome.code}:\n{outcome.printed}\n{outcome.said}"
+    missing = first_missing(shown, came)
+    assert missing is None, f"{place}\nthe page shows\n{missing}\nbut what came is\n{came}"
 
 
 def first_missing(shown: Sequence[str], printed: str) -> str | None:
