@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fedtiny.models.base import Pretraining
 from fedtiny.results.record import Citation
 from fedtiny.scenario.device_citations import device_citations
 from fedtiny.scenario.schema import Scenario
@@ -102,6 +103,11 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "H. Cai, C. Gan, L. Zhu, S. Han. TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning. NeurIPS 2020.",
         "@inproceedings{cai2020tinytl, title={TinyTL: Reduce Memory, Not Parameters for Efficient On-Device Learning}, "
         "author={Cai, Han and Gan, Chuang and Zhu, Ligeng and Han, Song}, booktitle={NeurIPS}, year={2020}}",
+    ),
+    "cai2022netaug": (
+        "H. Cai, C. Gan, J. Lin, S. Han. Network Augmentation for Tiny Deep Learning. ICLR 2022.",
+        "@inproceedings{cai2022netaug, title={Network Augmentation for Tiny Deep Learning}, "
+        "author={Cai, Han and Gan, Chuang and Lin, Ji and Han, Song}, booktitle={ICLR}, year={2022}}",
     ),
     "cai2019proxylessnas": (
         "H. Cai, L. Zhu, S. Han. ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware. ICLR 2019.",
@@ -249,8 +255,10 @@ def search_citations(objectives: int) -> list[Citation]:
 
 
 def _used_by_options(scenario: Scenario) -> dict[str, str]:
-    """What training and strategy use beside what their kinds do."""
+    """What pre-training, training and strategy use beside what their kinds do."""
     used, strategy = {}, scenario.strategy
+    if isinstance(scenario.model.pretrained, Pretraining) and scenario.model.pretrained.netaug is not None:
+        used["cai2022netaug"] = "pre-training inside wider networks"
     if scenario.training.pace != "equal":
         used["wang2020fednova"] = f"pace {scenario.training.pace}"
     if scenario.training.optimizer.schedule.kind == "cosine":

@@ -25,6 +25,7 @@ def keys(**changes):
         ({"training": {"pace": "by_speed"}}, "wang2020fednova"),
         ({"training": {"optimizer": {"kind": "sgd", "schedule": {"kind": "cosine", "rounds": 9}}}}, "loshchilov2017sgdr"),
         ({"strategy": {"kind": "dga", "delay": 2, "server_average": {"kind": "tail"}}}, "polyak1992averaging"),
+        ({"model": {"kind": "linear", "pretrained": {"netaug": {}}}}, "cai2022netaug"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
