@@ -36,7 +36,8 @@ def command(folder: Path, *more: str) -> list[str]:
 
 def done(folder: Path) -> dict[str, int]:
     """The cells whose folders are whole, and when they were written (ns)."""
-    cells = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("cells/*/run.json")}
+    whole = (path for path in folder.glob("cells/*/run.json") if not path.parent.name.startswith("."))  # others are being written
+    cells = {path.parent.name: path.stat().st_mtime_ns for path in whole}
     return {cell: when for cell, when in cells.items() if read_status(folder / "cells" / cell)["status"] == "done"}
 
 
