@@ -176,6 +176,17 @@ def test_sweep_runs_every_combination_and_draws_one_report(tiny, fedtiny_says):
     assert "training needs" in err
 
 
+def test_a_sweep_with_an_objective_is_a_search(tiny, fedtiny_says):
+    pytest.importorskip("optuna")
+    words = ("sweep", tiny, "--optimize", "loss", "--axis", "update=full,last", "--trials", 9, "--workers", 1, "--out", "s")
+    code, out, _ = fedtiny_says(*words)
+    assert (code, out.count("done")) == (0, 2)
+    assert "The lowest final loss is" in out
+    assert "All 2 combinations of update tried, so there is no better one" in out
+    assert "akiba2019optuna" in Path("s/citations.bib").read_text(encoding="utf-8")
+    assert Path("s/figures/search_progress.svg").exists()
+
+
 def test_a_sweep_with_a_cell_that_fails_goes_on_and_ends_with_1(tiny, fedtiny_says):
     code, out, err = fedtiny_says("sweep", tiny, "--axis", "strategy.timeout=1 us,1 h", "--workers", 1)
     assert code == 1
