@@ -20,6 +20,7 @@ from fedtiny.command_options import (
     Axes,
     Batch,
     JournalSize,
+    Log,
     Optimize,
     Out,
     Quiet,
@@ -93,6 +94,7 @@ def run(
     journal: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep finished work there (up to 4 GB) and find it again.", show_default=False)
     ] = None,
+    log: Log = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -100,12 +102,14 @@ def run(
     from fedtiny.scenario.files import explained, load_with_source
     from fedtiny.sweeps.run_folder import run_into
     from fedtiny.sweeps.ways import way_of_training
+    from fedtiny.trackers.destination import Logged, destinations
 
     loaded, sources = load_with_source(scenario, overrides(sets, seed))
     folder = out or _RUNS / loaded.name
+    logged = Logged(destinations(log or (), folder.parent), loaded.name, folder.absolute().name)
     with explained(sources), run_progress(quiet) as progress:
         training = way_of_training(workers, ray, journal, allow_code=allow_code)
-        result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code, training=training)
+        result = run_into(folder, loaded, overwrite=overwrite, progress=progress, allow_code=allow_code, training=training, logged=logged)
     # matplotlib is imported behind the run: a newcomer sees the first round half a second earlier
     from fedtiny.reports.page import write_report
 
@@ -140,6 +144,7 @@ def sweep(
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
     ray: RayAddress = None,
+    log: Log = None,
     journal_size: JournalSize = None,
     keep_journal: Annotated[bool, typer.Option("--keep-journal", help="Keep it when the sweep is done.")] = False,
     sets: Sets = None,
@@ -155,16 +160,16 @@ def sweep(
         # processes start first: one of them imports what it needs while this one does
         from fedtiny.reports.page import write_sweep_report
         from fedtiny.sweeps.forecast import Forecast
-        from fedtiny.sweeps.task import sweep_task
+        from fedtiny.sweeps.task import sweep_log, sweep_task
         from fedtiny.sweeps.ways import journal_options
 
         task = sweep_task(*_axes(scenario, axis, sets), seeds, optimize=optimize, trials=trials, batch=batch)
         folder = out or _RUNS / task.name
         folder = folder if ray is None else folder.absolute()
-        options = journal_options(journal_size, keep_journal)
+        options = {"journal": journal_options(journal_size, keep_journal), "resume": resume, **sweep_log(log, folder, ray, optimize)}
         forecast = Forecast()
         with sweep_progress(quiet, task.runs, forecast) as tell, executor_for(folder) as executor:
-            result = task.run(folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, journal=options, resume=resume)
+            result = task.run(folder, executor, allow_code=allow_code, tell=tell, begins=forecast.begin, **options)
     report = write_sweep_report(folder)
     if not quiet:
         _tell_sweep(result)

@@ -35,6 +35,14 @@ ResumeSweep = Annotated[bool, typer.Option("--resume", help="Go on with the swee
 RayAddress = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (needs fedtiny[ray]).", show_default=False)
 ]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="tensorboard|mlflow[=DIR]",
+        help="Watch it there, too; an extra of the same name is needed.",
+        show_default=False,
+    ),
+]
 JournalSize = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Bound of the training that cells share: '4 GB' if left out, 0 for none.")
 ]

@@ -1,7 +1,7 @@
 """What `fedtiny sweep` is to do, as the command line's words say it: run every combination of the axes, or search among them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from fedtiny.sweeps.local import Executor
 from fedtiny.sweeps.search import BATCH, SearchOrder, run_search
 from fedtiny.sweeps.search_space import search_space
 from fedtiny.sweeps.sweep import Begins, run_sweep
+from fedtiny.trackers.destination import Destination, destinations
 
 TRIALS: Final = 40
 """Of a search, unless somebody says another number."""
@@ -53,3 +54,18 @@ def sweep_task(
         return run_search(space, order, folder, executor, **options)
 
     return Task(space.name, min(order.trials, space.combinations) * seeds, run)
+
+
+def sweep_log(words: Sequence[str] | None, folder: Path, ray: str | None, optimize: str | None) -> dict[str, Any]:
+    """The argument `log` of `sweep.run_sweep` for what `--log` says, beside the sweep's folder; no argument where it says nothing.
+
+    Raises InputError for wrong words, and where runs cannot be logged.
+    """
+    if words and (ray is not None or optimize is not None):
+        raise InputError("--log is of runs on this machine that are known before: leave it out with --ray and with --optimize")
+    return {"log": tuple(_below(one, folder.absolute().name) for one in destinations(words, folder.parent))} if words else {}
+
+
+def _below(destination: Destination, name: str) -> Destination:
+    """Event files of a sweep's runs lie in a folder of their own; in MLflow they have an experiment of their own."""
+    return destination if destination.kind == "mlflow" else replace(destination, place=str(Path(destination.place) / name))

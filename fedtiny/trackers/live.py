@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from fedtiny.progress import Progress, Report
@@ -19,7 +20,10 @@ from fedtiny.trackers.mlflow import MlflowRun, prepare_experiment
 from fedtiny.trackers.tensorboard import TensorBoardRun
 from fedtiny.trackers.tracker import Ending, Tracker
 
-_RUNS: Final[Mapping[Kind, Callable[[Destination, Logged, Scenario], Tracker]]] = {"tensorboard": TensorBoardRun, "mlflow": MlflowRun}
+Programs = Mapping[Kind, Callable[[Destination, Logged, Scenario], Tracker]]
+"""What opens a run in each of the programs."""
+
+_PROGRAMS: Final[Programs] = MappingProxyType({"tensorboard": TensorBoardRun, "mlflow": MlflowRun})
 
 
 @dataclass
@@ -29,6 +33,7 @@ class LiveLog:
     logged: Logged
     scenario: Scenario
     report: Report | None = None
+    programs: Programs = field(default_factory=lambda: _PROGRAMS)
     _open: dict[Destination, Tracker] = field(default_factory=dict, init=False)
     _begun: bool = field(default=False, init=False)
     _told: set[int] = field(default_factory=set, init=False)
@@ -58,7 +63,7 @@ class LiveLog:
         if not self._begun:
             self._begun = True
             for one in self.logged.destinations:
-                self._open[one] = _RUNS[one.kind](one, self.logged, self.scenario)
+                self._open[one] = self.programs[one.kind](one, self.logged, self.scenario)
 
     def _write(self, measured: list[Measured]) -> None:
         self._begin()
