@@ -12,16 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from fedtiny.apps.run import run_app
     from fedtiny.experiment import run
     from fedtiny.flower_app import ModelVersion, client_app_of, model_of, serve
     from fedtiny.preparation import prepare
     from fedtiny.reports.page import write_report
     from fedtiny.results.folder import read_run, write_run
     from fedtiny.results.record import RunResult
-    from fedtiny.scenario.files import load_scenario
+    from fedtiny.scenario.any_scenario import load_scenario
+    from fedtiny.scenario.app_schema import AppScenario
     from fedtiny.scenario.schema import Scenario
 
 __all__ = [
+    "AppScenario",
     "ModelVersion",
     "RunResult",
     "Scenario",
@@ -31,21 +34,24 @@ __all__ = [
     "prepare",
     "read_run",
     "run",
+    "run_app",
     "serve",
     "write_report",
     "write_run",
 ]
 
 _HOMES: Final = {
+    "AppScenario": "fedtiny.scenario.app_schema",
     "ModelVersion": "fedtiny.flower_app",
     "RunResult": "fedtiny.results.record",
     "Scenario": "fedtiny.scenario.schema",
     "client_app_of": "fedtiny.flower_app",
-    "load_scenario": "fedtiny.scenario.files",
+    "load_scenario": "fedtiny.scenario.any_scenario",
     "model_of": "fedtiny.flower_app",
     "prepare": "fedtiny.preparation",
     "read_run": "fedtiny.results.folder",
     "run": "fedtiny.experiment",
+    "run_app": "fedtiny.apps.run",
     "serve": "fedtiny.flower_app",
     "write_report": "fedtiny.reports.page",
     "write_run": "fedtiny.results.folder",

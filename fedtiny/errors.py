@@ -8,6 +8,7 @@
     |   +-- DataError             a data set that is not there, or not in the form it should have
     |   +-- ModelError            a network that FedTiny cannot build, measure or load
     |   +-- InfeasibleError       the work does not fit the devices' memory
+    |   +-- AppError              the folder of a Flower app that cannot be read or loaded
     |   +-- FolderError           a run folder that is not one, or that belongs to another run
     +-- ExperimentError           the experiment failed: the command line ends with exit code 1
         +-- ClientError           a client's work raised an exception
@@ -57,6 +58,10 @@ class ModelError(InputError):
 
 class InfeasibleError(ScenarioError):
     """Work that does not fit the memory of the devices; `path` names the fleet's entry."""
+
+
+class AppError(InputError):
+    """The folder of a Flower app that is not one, or cannot be loaded, or a configuration that it does not have."""
 
 
 class FolderError(InputError):

@@ -7,6 +7,7 @@ Flower checks every key, value and argument of what it makes. That is a third of
 of what Flower has checked before: copies and twins are made of an object's entries, without checking them again.
 """
 
+import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -35,6 +36,37 @@ def message_of(metadata: Metadata, content: RecordDict | None = None, error: Err
     """A message with this metadata: the only way to give one an id. The argument `metadata` is internal to Flower."""
     message: Message = Message(metadata=metadata, content=content, error=error)  # type: ignore[call-overload]
     return message
+
+
+def identify(message: Message, message_id: str) -> None:
+    """Gives a message its id, as Flower's own grids do with messages that are pushed."""
+    message.metadata.__dict__["_message_id"] = message_id
+
+
+@contextmanager
+def dated(now: Callable[[], Any]) -> Iterator[None]:
+    """Inside this context, messages are created at the `datetime` that `now` gives, and their times to live count from there."""
+    module = sys.modules[Message.__module__]
+    before = vars(module)["now"]
+    vars(module)["now"] = now
+    try:
+        yield
+    finally:
+        vars(module)["now"] = before
+
+
+def run_record() -> Any:
+    """What Flower's grids say of their run."""
+    from flwr.supercore.run import Run
+
+    return Run.create_empty(RUN_ID)
+
+
+def node_records(node_ids: Sequence[int]) -> list[Any]:
+    """What Flower's grids say of the nodes that are there."""
+    from flwr.proto.node_pb2 import NodeInfo
+
+    return [NodeInfo(node_id=node_id, status="online") for node_id in node_ids]
 
 
 def reply_metadata(pushed: Metadata, message_id: str) -> Metadata:

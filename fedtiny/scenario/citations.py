@@ -246,6 +246,11 @@ def citations_of(scenario: Scenario) -> list[Citation]:
     return works + device_citations(scenario)
 
 
+def work(key: str, why: str) -> Citation:
+    """One work of the register, and what it is used for."""
+    return Citation(key=key, text=_WORKS[key][0], bibtex=_WORKS[key][1], why=why)
+
+
 def search_citations(objectives: int) -> list[Citation]:
     """What a search with so many objectives uses, beside what its runs do."""
     used = {"akiba2019optuna": "search", "bergstra2011algorithms": "proposals of the search"}

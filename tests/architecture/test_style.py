@@ -14,7 +14,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 LONGER_FILES: set[str] = set()
 
 # Where networks draw from torch's global generator (a user's initial values, dropout): it is seeded from a named stream first.
-SEEDS_GLOBAL_GENERATORS = {"models/python_network.py", "blueprint.py", "preparation.py", "training/local.py"}
+SEEDS_GLOBAL_GENERATORS = {"models/python_network.py", "blueprint.py", "preparation.py", "training/local.py", "apps/isolation.py"}
 
 # Working code that may be replaced: a strategy's `start`, so that people can write DGA(...).start(grid, arrays) as with Flower's.
 MAY_OVERRIDE = {("strategies", "start")}

@@ -1,0 +1,132 @@
+"""The Grid that a foreign server app gets: a VirtualTimeGrid behind what Flower's own grids do with any app.
+
+Messages get their ids when they are pushed, also the objects that the app holds, and are valid for the time that they say. An empty pull
+costs nothing the first time at a moment, since an app that polls sleeps in between; an app that only pulls waits, by the second pull at
+one moment, until the next reply comes or for the poll interval, whichever is sooner: else its loop would never end.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from fedtiny.apps.app_rounds import AppRounds
+from fedtiny.apps.foreign_clients import RunFails
+from fedtiny.errors import SimulationError
+from fedtiny.federation.flower_internals import identify, node_records, run_record
+from fedtiny.federation.grid import VirtualTimeGrid
+
+_PATIENCE: Final = 10_000
+_PATIENCE_WHILE_DEVICES_COME_AND_LEAVE: Final = 1_000_000
+"""How often in a row a server app may sleep or look while nothing is under way."""
+
+
+@dataclass
+class AppGrid(Grid):
+    """A Flower Grid in virtual time for any server app."""
+
+    grid: VirtualTimeGrid
+    rounds: AppRounds
+    last_arrays: RecordDict = field(default_factory=RecordDict)
+    """The last content that the server sent with arrays in it."""
+    _open: set[str] = field(default_factory=set)
+    _looked_at: float = -1.0
+    _idle: int = 0
+
+    # --- Flower's interface -------------------------------------------------------------------------------------
+
+    def set_run(self, run: Any) -> None:
+        """Nothing to set: a grid belongs to one run."""
+
+    @property
+    def run(self) -> Any:
+        """The run, as Flower describes it: its id."""
+        return run_record()
+
+    def create_message(self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None) -> Message:
+        """An instruction for a node; deprecated in Flower in favour of ``Message(...)``, and the same."""
+        return Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
+
+    def get_node_ids(self) -> list[int]:
+        """The ids of the nodes that are there now, as far as the server knows, ascending."""
+        return self.grid.get_node_ids()
+
+    def get_nodes(self) -> list[Any]:
+        """The same as Flower's records of nodes."""
+        return node_records(self.get_node_ids())
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Sends messages now; raises ValueError for one whose time to live is not positive, as Flower's grids do."""
+        pushed = list(messages)
+        for message in pushed:
+            if not message.metadata.ttl > 0:
+                raise ValueError(f"Invalid message: {message}")
+        self.rounds.before_push(pushed)
+        ids = self.grid.push_messages(pushed)
+        for message, message_id in zip(pushed, ids, strict=True):
+            identify(message, message_id)
+            if message.has_content() and message.content.array_records:
+                self.last_arrays = message.content
+        self._open.update(ids)
+        self._idle = 0
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """The replies that have arrived, each handed over once; error 3 for what nobody waits for."""
+        ids = list(message_ids)
+        found = self._taken(self.grid.wait(ids, 0.0))
+        if found or not ids:
+            return found
+        if self._looked_at != self.grid.now:
+            self._looked_at = self.grid.now
+            return []
+        self._be_patient()
+        found = self._taken(self.grid.pull_messages(ids))
+        self._looked_at = self.grid.now
+        return found
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """Sends messages and waits, in virtual time, for all replies or the timeout (s)."""
+        return self.wait(self.push_messages(messages), timeout)
+
+    # --- what a virtual clock adds ------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the run began."""
+        return self.grid.now
+
+    def sleep(self, seconds: float) -> None:
+        """Lets virtual time pass."""
+        self._be_patient()
+        self.grid.sleep(seconds)
+
+    def wait(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
+        """Waits for all these replies or until the timeout (s), and hands over what has arrived."""
+        return self._taken(self.grid.wait(message_ids, timeout))
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _taken(self, replies: list[Message]) -> list[Message]:
+        if replies:
+            self._open.difference_update(reply.metadata.reply_to_message_id for reply in replies)
+            self._idle, self._looked_at = 0, -1.0
+            self.rounds.after_take(replies)
+        return replies
+
+    def _be_patient(self) -> None:
+        """Raises RunFails where the server app waits for what can never come."""
+        self._idle = 0 if self._open else self._idle + 1
+        roll = self.grid.roll
+        most = _PATIENCE if roll is None or not roll.changes else _PATIENCE_WHILE_DEVICES_COME_AND_LEAVE
+        if self._idle > most:
+            there = len(self.get_node_ids())
+            raise RunFails(
+                SimulationError(
+                    f"the server app has slept or looked {most} times in a row, until {self.now:.6g} s, while no message is under way: it "
+                    f"waits for what cannot come, such as more than the {there} nodes that are there; give the fleet more devices, or "
+                    "stop: {virtual_time: ...}"
+                )
+            )

@@ -1,0 +1,184 @@
+"""Counting the work of any torch code while it runs: multiply-accumulates, optimizer steps and memory.
+
+Nothing of the code is changed or known: a dispatch mode sees every operation that torch starts, and `torch.utils.flop_counter` knows how
+many floating-point operations a product, a convolution or an attention is, two for each multiply-accumulate. Recurrent layers that torch
+hands whole to its library are counted from the shapes of their weights. Whether an operation belongs to a backward pass, autograd says.
+
+Memory is that of training, as in docs/memory.md: what autograd keeps at the peak (hooks on saved tensors; a storage counts once, and
+until nothing keeps it any more) beside the parameters, gradients and states of the optimizers that took a step. A parameter that is also
+saved counts once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from fedtiny.models.counted_work import CountedWork
+from fedtiny.models.summary import RateClass
+
+REFUSES_HOOKS: Final = "saved tensor hooks"
+"""In the message of the error that torch.func's transformations raise where such hooks are on."""
+_CONVOLUTIONS: Final = ("convolution", "_convolution", "convolution_backward", "mkldnn_convolution")
+
+
+@dataclass
+class _Counts:
+    forward: dict[RateClass, float] = field(default_factory=dict)
+    backward: dict[RateClass, float] = field(default_factory=dict)
+    operations: int = 0
+    steps: int = 0
+    trained: dict[int, int] = field(default_factory=dict)
+    """Bytes of the storages of parameters, gradients and optimizer states, by address."""
+    kept: "_Kept" = field(default_factory=lambda: _Kept())
+
+    def add(self, kind: RateClass, macs: float) -> None:
+        side = self.backward if torch._C._current_graph_task_id() != -1 else self.forward
+        side[kind] = side.get(kind, 0.0) + macs
+        self.operations += 1
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.steps += 1
+        states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for tensor in (*parameters, *gradients, *states):
+            self.trained[_address(tensor)] = tensor.untyped_storage().nbytes()
+
+    def counted(self) -> CountedWork:
+        memory = self.kept.peak_beside(self.trained) + sum(self.trained.values())
+        return CountedWork(self.forward, self.backward, self.operations, self.steps, memory or None)
+
+
+class _Kept:
+    """The storages that autograd keeps, and the most that it ever kept."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, list[int]] = {}
+        """By address of a storage: its bytes and how often it is kept."""
+        self._bytes, self.peak, self._at_peak = 0, 0, {0: 0}
+
+    def pack(self, tensor: Tensor) -> "_Saved":
+        address, size = _address(tensor), tensor.untyped_storage().nbytes()
+        entry = self._live.setdefault(address, [size, 0])
+        entry[1] += 1
+        if entry[1] == 1:
+            self._bytes += size
+            if self._bytes > self.peak:
+                self.peak, self._at_peak = self._bytes, {key: value[0] for key, value in self._live.items()}
+        return _Saved(tensor, self, address)
+
+    def peak_beside(self, counted: dict[int, int]) -> int:
+        """Bytes at the peak of storages that are not counted elsewhere."""
+        return sum(size for address, size in self._at_peak.items() if address not in counted)
+
+    def release(self, address: int) -> None:
+        """A graph lets go of a storage."""
+        entry = self._live[address]
+        entry[1] -= 1
+        if not entry[1]:
+            self._bytes -= entry[0]
+            del self._live[address]
+
+
+class _Saved:
+    """A tensor that autograd keeps, until the graph lets go of this."""
+
+    __slots__ = ("_address", "_kept", "tensor")
+
+    def __init__(self, tensor: Tensor, kept: _Kept, address: int) -> None:
+        self.tensor, self._kept, self._address = tensor, kept, address
+
+    def __del__(self) -> None:
+        self._kept.release(self._address)
+
+
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation while it is on."""
+
+    def __init__(self, counts: _Counts) -> None:
+        TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
+        self._counts = counts
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket
+        if packet.__name__ == "convolution_backward":
+            self._counts.add(_rate_class("convolution_backward", args), _backward_macs(args))
+        elif packet in flop_registry:
+            flops = flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+            self._counts.add(_rate_class(str(packet.__name__), args), flops / 2)
+        elif packet.__name__.startswith("mkldnn_rnn_layer"):
+            self._counts.add("recurrent", _recurrent_macs(args) * (2 if packet.__name__.endswith("backward") else 1))
+        elif packet.__name__.startswith("_scaled_dot_product_flash_attention_for_cpu"):
+            self._counts.add("attention", _attention_macs(args, backward=packet.__name__.endswith("backward")))
+        return out
+
+
+def count_work(action: Callable[[], object], *, memory: bool = True) -> CountedWork:
+    """Does something and gives what torch computed meanwhile in this thread; what `action` raises goes on to the caller.
+
+    `memory`: also watch what autograd keeps, with hooks that transformations of `torch.func` do not take.
+    """
+    counts = _Counts()
+    with ExitStack() as watching:
+        watching.enter_context(_steps_seen(counts))
+        if memory:
+            watching.enter_context(saved_tensors_hooks(counts.kept.pack, lambda saved: cast(_Saved, saved).tensor))
+        watching.enter_context(_Counting(counts))
+        action()
+    return counts.counted()
+
+
+@contextmanager
+def _steps_seen(counts: _Counts) -> Iterator[None]:
+    handle = register_optimizer_step_post_hook(lambda optimizer, *_: counts.step(optimizer))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _rate_class(name: str, args: Sequence[Any]) -> RateClass:
+    if "attention" in name or name in ("bmm", "baddbmm"):
+        return "attention"
+    if not any(name.startswith(kind) for kind in _CONVOLUTIONS):
+        return "dense_gemm"
+    backward = name == "convolution_backward"
+    weight = args[2] if backward else args[1]
+    groups = next((value for value in reversed(args) if isinstance(value, int) and not isinstance(value, bool)), 1)
+    if groups > 1:
+        return "depthwise" if weight.shape[1] == 1 else "grouped_convolution"
+    return "pointwise_convolution" if all(size == 1 for size in weight.shape[2:]) else "dense_convolution"
+
+
+def _backward_macs(args: Sequence[Any]) -> float:
+    """Of a convolution's backward pass: as many as forward for each of the gradients of its input and its weight that are asked for."""
+    # torch's own formula (2.13) forgets the groups where the gradient of the weight is asked for
+    gradient, entered, weight, transposed, (inputs, weights, _) = args[0], args[1], args[2], args[7], args[10]
+    passed = entered if transposed else gradient
+    return float(passed.numel() * (weight.numel() // weight.shape[0]) * (int(inputs) + int(weights)))
+
+
+def _recurrent_macs(args: Sequence[Any]) -> float:
+    """(input, weight of the input, weight of the state, ...): every time step of every sequence multiplies both weights once."""
+    sequence, own, state = args[0], args[1], args[2]
+    return float(sequence.shape[0] * sequence.shape[1] * (own.numel() + state.numel()))
+
+
+def _attention_macs(args: Sequence[Any], *, backward: bool) -> float:
+    """Two products of (batch, heads, queries, keys, width), and five in the backward pass, which makes one of the two again."""
+    query, key, value = args[1:4] if backward else args[:3]
+    pairs = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
+    return float(pairs * (3 * query.shape[3] + 2 * value.shape[3] if backward else query.shape[3] + value.shape[3]))
