@@ -7,11 +7,14 @@ import pytest
 from fedtiny.errors import ExperimentError
 from fedtiny.experiment import run
 from fedtiny.preparation import prepare
+from fedtiny.results.objectives import objectives_of
 from fedtiny.scenario.files import load_scenario, read_tree
 from fedtiny.simulated_clients import in_this_process
 from fedtiny.sweeps.axes import cross, parse_axis
 from fedtiny.sweeps.local import processes
 from fedtiny.sweeps.ray import on_ray, ray_executor
+from fedtiny.sweeps.search import SearchOrder, run_search
+from fedtiny.sweeps.search_space import search_space
 from fedtiny.sweeps.sweep import cell_folder, run_sweep
 from fedtiny.training.local_work import LocalWork, WorkFailed
 
@@ -90,3 +93,14 @@ def test_a_sweep_on_the_cluster_has_the_bytes_of_one_on_processes(address, tiny,
     for cell in sweep.cells:
         for name in names:
             assert (cell_folder(tmp_path / "here", cell) / name).read_bytes() == (cell_folder(tmp_path / "there", cell) / name).read_bytes()
+
+
+def test_a_search_on_the_cluster_tries_what_it_tries_on_processes(address, tiny, tmp_path):
+    pytest.importorskip("optuna")
+    axes = [parse_axis("fleet.0.network.latency=10 ms,1 s"), parse_axis("training.local_steps=1..20:20")]
+    space, order = search_space(read_tree(tiny()), tmp_path, axes), SearchOrder(objectives_of(["loss", "virtual_time"]), 15)
+    with processes(2) as executor:
+        here = run_search(space, order, tmp_path / "here", executor)
+    with ray_executor(address, tmp_path / "there") as executor:
+        there = run_search(space, order, tmp_path / "there", executor)
+    assert there.cells.equals(here.cells)
