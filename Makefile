@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray loggers latency-memory check clean constraints validate tutorial docs-commands reference
+.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray loggers latency-memory check clean constraints validate tutorial docs-commands reference gallery
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -82,8 +82,11 @@ validate: setup ## predict what others measured on real devices, and what this m
 docs-commands: setup ## do every command of fedtiny's in the documentation, sweeps shortened, and install by the tutorial (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/docs
 
-reference: setup ## write docs/reference from the schema, the catalog and the commands
+reference: setup ## write docs/reference and the gallery's text from the schema, the catalog, the commands and the scenarios
 	$(BIN)/python docs/generators/reference.py
+
+gallery: setup ## run the scenarios and draw their pictures in docs/gallery.md again (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/generators/gallery.py
 
 tutorial: setup ## do what docs/tutorial.md says, in a folder of its own, and draw its figures again (a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python docs/generators/tutorial.py
@@ -91,8 +94,9 @@ tutorial: setup ## do what docs/tutorial.md says, in a folder of its own, and dr
 memory: setup ## compare predicted training memory with measured steps and with a process's resident memory (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/theory/test_predicted_memory.py tests/theory/test_resident_memory.py
 
-workers: setup ## worker processes of a run, two processes of a sweep, and a sweep that is killed (a minute)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/sweeps/test_workers.py tests/sweeps/test_shared_training.py tests/sweeps/test_killed_sweep.py
+workers: setup ## worker processes of a run, two processes of a sweep, sweeps and searches that are killed (two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/sweeps/test_workers.py tests/sweeps/test_shared_training.py tests/sweeps/test_killed_sweep.py \
+	  tests/sweeps/test_search.py tests/sweeps/test_killed_search.py
 
 ray: setup ## install ray, and compare a real cluster of two nodes with one process (minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
@@ -101,6 +105,8 @@ ray: setup ## install ray, and compare a real cluster of two nodes with one proc
 latency-memory: setup ## the sweep of latency x memory three times: timed, killed in the middle, on a Ray cluster that loses a node (half an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency_memory.py --ray --out runs/latency_memory_checked
+	for figure in best_choice paired; do for ending in png svg; do \
+	  cp runs/latency_memory_checked/whole/figures/sweep_$$figure.$$ending docs/figures/latency_memory_$$figure.$$ending; done; done
 
 loggers: setup ## install MLflow, and read back what runs and a sweep log there and in TensorBoard (a minute)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mlflow,tensorboard]'
