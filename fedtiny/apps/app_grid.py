@@ -7,6 +7,7 @@ one moment, until the next reply comes or for the poll interval, whichever is so
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any, Final
 
 from flwr.app import Message, RecordDict
@@ -14,6 +15,7 @@ from flwr.serverapp import Grid
 
 from fedtiny.apps.app_rounds import AppRounds
 from fedtiny.apps.foreign_clients import RunFails
+from fedtiny.apps.legacy_rounds import Meeting
 from fedtiny.errors import SimulationError
 from fedtiny.federation.flower_internals import identify, node_records, run_record
 from fedtiny.federation.grid import VirtualTimeGrid
@@ -31,6 +33,8 @@ class AppGrid(Grid):
     rounds: AppRounds
     last_arrays: RecordDict = field(default_factory=RecordDict)
     """The last content that the server sent with arrays in it."""
+    meeting: Meeting | None = None
+    """Of the threads in which a legacy server asks the clients of a round."""
     _open: set[str] = field(default_factory=set)
     _looked_at: float = -1.0
     _idle: int = 0
@@ -89,6 +93,8 @@ class AppGrid(Grid):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Sends messages and waits, in virtual time, for all replies or the timeout (s)."""
+        if self.meeting is not None and self.meeting.holds(get_ident()):
+            return self.meeting.ask(messages)
         return self.wait(self.push_messages(messages), timeout)
 
     # --- what a virtual clock adds ------------------------------------------------------------------------------
@@ -102,6 +108,11 @@ class AppGrid(Grid):
         """Lets virtual time pass."""
         self._be_patient()
         self.grid.sleep(seconds)
+
+    def meet(self) -> Meeting:
+        """A new meeting of threads that all ask this grid."""
+        self.meeting = Meeting(lambda messages: self.wait(self.push_messages(messages)))
+        return self.meeting
 
     def wait(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
         """Waits for all these replies or until the timeout (s), and hands over what has arrived."""

@@ -24,6 +24,7 @@ from fedtiny.apps.app_result import AppHistory, app_result
 from fedtiny.apps.app_rounds import AppRounds
 from fedtiny.apps.foreign_clients import ForeignClients, RunFails
 from fedtiny.apps.isolation import own_randomness
+from fedtiny.apps.legacy_rounds import legacy_rounds
 from fedtiny.apps.server_clock import ServerClock
 from fedtiny.battery_drain import drains
 from fedtiny.errors import ScenarioError
@@ -70,7 +71,7 @@ def run_app(
     context = Context(RUN_ID, SERVER_NODE_ID, {}, RecordDict(), dict(run_config or {}))
     with _surroundings(history.streams, clock):
         try:
-            with suppress(HorizonReached):
+            with suppress(HorizonReached), legacy_rounds(grid.meet):
                 server_app(grid, context)
         except RunFails as failed:
             raise failed.error from None

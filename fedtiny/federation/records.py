@@ -113,7 +113,8 @@ def message_bytes(content: RecordDict) -> int:
 def payload_bytes(content: RecordDict) -> int:
     """Bytes of the tensors' elements in a message, without headers, keys, configuration and metrics."""
     arrays = (array for record in content.values() if isinstance(record, ArrayRecord) for array in record.values())
-    return sum(math.prod(array.shape) * _bytes_of(array.dtype) for array in arrays)
+    # Flower's legacy messages carry arrays in .npy, of which they say neither shape nor type
+    return sum(math.prod(array.shape) * _bytes_of(array.dtype) if array.dtype else len(array.data) for array in arrays)
 
 
 @lru_cache(maxsize=64)
