@@ -35,6 +35,10 @@ ResumeSweep = Annotated[bool, typer.Option("--resume", help="Go on with the swee
 RayAddress = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (needs fedtiny[ray]).", show_default=False)
 ]
+SweepWorkers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes; left out: as many as get more done here and find memory, measured.", show_default=False),
+]
 Log = Annotated[
     list[str] | None,
     typer.Option(

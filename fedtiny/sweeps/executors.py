@@ -11,6 +11,7 @@ from typing import Final
 
 from fedtiny.errors import ScenarioError
 from fedtiny.sweeps.local import Executor, default_workers, processes
+from fedtiny.sweeps.machine import free_memory
 
 ExecutorFor = Callable[[Path], AbstractContextManager[Executor]]
 """The executor of a sweep that writes this folder, absolute where it runs on a cluster."""
@@ -29,5 +30,6 @@ def executors(workers: int | None, ray: str | None) -> Iterator[ExecutorFor]:
 
         yield partial(ray_executor, ray)
         return
-    with processes(workers or default_workers(), imports=_CELLS) as executor:
+    memory = free_memory if workers is None else None
+    with processes(workers or default_workers(), imports=_CELLS, memory=memory) as executor:
         yield lambda _: nullcontext(executor)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from fedtiny.sweeps.local import default_workers, processes
+from fedtiny.sweeps.machine import held_memory
 
 
 def square(number):
@@ -125,3 +126,46 @@ def test_what_a_job_wants_done_at_the_end_of_its_process_is_done(tmp_path):
     with processes(1) as execute:
         list(execute(leave_a_note, [tmp_path / "note"], leave_a_note))
     assert (tmp_path / "note").exists()
+
+
+def hold(job):
+    megabytes, seconds = job
+    block = bytearray(megabytes * 1_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    begun = time.monotonic()
+    time.sleep(seconds)
+    return begun, time.monotonic()
+
+
+def most_at_once(spans):
+    return max(sum(other[0] <= begun < other[1] for other in spans) for begun, _ in spans)
+
+
+def test_a_second_job_waits_until_one_has_shown_that_memory_suffices_for_two():
+    with processes(2, memory=lambda: 1_200_000_000) as execute:
+        spans = sorted(execute(hold, [(10, 0.3)] * 4, hold))
+        assert execute.at_once == 2
+    assert spans[0][1] <= spans[1][0]
+    assert most_at_once(spans) == 2
+
+
+def test_jobs_that_hold_more_than_was_thought_are_fewer_at_a_time():
+    with processes(3, memory=lambda: max(0, 3_000_000_000 - held_by_children())) as execute:
+        assert len(list(execute(hold, [(1600, 0.2)], hold))) == 1
+        assert execute.at_once == 1
+        spans = list(execute(hold, [(10, 0.2)] * 3, hold))
+    assert most_at_once(spans) == 1
+
+
+def held_by_children():
+    return held_memory(child.pid for child in multiprocessing.active_children())
+
+
+def test_without_a_bound_of_memory_as_many_run_as_were_said_and_one_always_does():
+    with processes(2) as execute:
+        assert most_at_once(list(execute(hold, [(10, 0.5)] * 2, hold))) == 2
+    with processes(2, memory=lambda: 0) as execute:
+        assert most_at_once(list(execute(hold, [(10, 0.1)] * 2, hold))) == 1
+    with processes(2, memory=lambda: None) as execute:
+        list(execute(hold, [(10, 0.1)] * 2, hold))
+        assert execute.at_once == 2
