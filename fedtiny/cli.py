@@ -30,6 +30,7 @@ from fedtiny.command_options import (
     ScenarioFile,
     Seed,
     Sets,
+    SweepWorkers,
     Trials,
     overrides,
 )
@@ -142,7 +143,7 @@ def sweep(
     trials: Trials = None,
     batch: Batch = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seed ... seed + N - 1.")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; else what suits this machine.", show_default=False)] = None,
+    workers: SweepWorkers = None,
     ray: RayAddress = None,
     log: Log = None,
     journal_size: JournalSize = None,
