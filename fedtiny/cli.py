@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import click
 import typer
 
+from fedtiny.app_commands import APP_EXAMPLE, flower_app
 from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
 from fedtiny.command_options import (
     AllowCode,
@@ -229,6 +230,7 @@ def report(
 
 
 app.command(epilog=MEMORY_EXAMPLE)(memory)
+app.command("app", epilog=APP_EXAMPLE)(flower_app)
 app.command(epilog=PLAN_EXAMPLE)(plan)
 app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
 app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)

@@ -48,7 +48,7 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "update_search",
     ],
     ("sweeps", "deployment"),
-    ["watching", "terminal", "command_options", "planning_commands", "calibration_commands", "cli", "__main__", "__init__"],
+    ["watching", "terminal", "command_options", "planning_commands", "calibration_commands", "app_commands", "cli", "__main__", "__init__"],
 ]
 
 # A library, and the units that may import it.
@@ -76,7 +76,7 @@ HEAVY = {
     "ray": {"sweeps"},
     "mlflow": {"trackers"},
     "optuna": {"sweeps"},
-    "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "cli"},
+    "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "app_commands", "cli"},
     "rich": {"terminal", "watching"},
     "sklearn": {"datasets"},
 }

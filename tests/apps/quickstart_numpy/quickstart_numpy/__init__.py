@@ -1,0 +1,1 @@
+"""After Flower's quickstart-numpy: linear regression and FedAvg."""

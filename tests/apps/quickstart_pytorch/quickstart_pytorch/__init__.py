@@ -1,0 +1,1 @@
+"""After Flower's quickstart-pytorch: a convolutional network and FedAvg."""

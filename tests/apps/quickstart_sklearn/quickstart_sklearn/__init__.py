@@ -1,0 +1,1 @@
+"""After Flower's quickstart-sklearn: logistic regression on handwritten digits."""
