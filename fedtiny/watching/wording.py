@@ -78,6 +78,8 @@ def labelled(cell: "Cell") -> str:
 
 def ended(outcome: "Outcome") -> str:
     """What became of a cell: "done, accuracy 0.81, time to target 12.3 s"; of another end the reason."""
+    if outcome.status == "infeasible":  # what could be done about it is for those who ran one scenario, and need it to fit
+        return f"{outcome.status}: {outcome.reason.partition(';')[0]}"
     if outcome.status != "done":
         return f"{outcome.status}: {outcome.reason.strip().rpartition(chr(10))[2]}"  # of a traceback, the error
     accuracy, target = outcome.summary.get("accuracy"), outcome.summary.get("time_to_target")

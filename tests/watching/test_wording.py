@@ -3,7 +3,8 @@
 import pytest
 
 from fedtiny.progress import Progress
-from fedtiny.watching.wording import clock_face, counted, duration, reached, share_done, time_left
+from fedtiny.sweeps.cell import Outcome
+from fedtiny.watching.wording import clock_face, counted, duration, ended, reached, share_done, time_left
 
 
 def plain(text):
@@ -53,3 +54,8 @@ def test_durations_have_the_unit_that_suits_them():
         "2 h 30 min",
     ]
     assert [clock_face(value) for value in (0.4, 61.0, 3725.0)] == ["0:00:00", "0:01:01", "1:02:05"]
+
+
+def test_a_cell_that_does_not_fit_says_so_in_one_clause():
+    reason = "training needs 2.89 MB but rp2040 offers 1 MB; no device of the fleet has enough; lower training.batch_size"
+    assert ended(Outcome("c1", "infeasible", reason=reason)) == "infeasible: training needs 2.89 MB but rp2040 offers 1 MB"
