@@ -5,19 +5,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-_COLOURS = 64
 _WIDTH = 900
 _GRID = (48, 24)
 
 
 def keep(source: Path, target: Path, width: int = _WIDTH) -> None:
-    """Writes a figure as a picture of at most `width` pixels and 64 colours, a tenth of its bytes."""
+    """Writes a figure as a picture of at most `width` pixels; in all its colours, since fewer would make two of a legend one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(source) as opened:
         picture = opened.convert("RGB")
     if picture.width > width:
         picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
-    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    picture.save(target, optimize=True)
 
 
 def difference(one: Path, other: Path) -> float:

@@ -18,7 +18,7 @@ def load(name: str):
     return sys.modules[name]
 
 
-for generator in (
+GENERATOR_NAMES = (
     "documents",
     "pictures",
     "tutorial",
@@ -27,8 +27,10 @@ for generator in (
     "scenario_page",
     "catalog_page",
     "commands_page",
+    "gallery",
     "reference",
-):
+)
+for generator in GENERATOR_NAMES:
     load(generator)
 
 

@@ -23,7 +23,7 @@ def test_a_page_of_the_reference_is_what_the_code_says(name, texts):
     file = reference.FOLDER / name
     assert file.exists(), "it was not written yet: make reference"
     same = file.read_text(encoding="utf-8") == texts[name]
-    assert same, f"docs/reference/{name} is out of date: make reference"
+    assert same, f"docs/{name} is out of date: make reference"
 
 
 def test_every_key_of_every_part_is_described(texts):
@@ -33,12 +33,12 @@ def test_every_key_of_every_part_is_described(texts):
         for key, node in part.get("properties", {}).items():
             if key != "kind":
                 assert node.get("description"), f"{name}.{key} has no docstring in its class"
-                assert f"| `{key}` | " in texts["scenario.md"]
+                assert f"| `{key}` | " in texts["reference/scenario.md"]
 
 
 def test_every_part_has_one_section(texts):
     for name in scenario_schema()["$defs"]:
-        assert texts["scenario.md"].count(f'<a id="{name.lower()}"></a>') == 1
+        assert texts["reference/scenario.md"].count(f'<a id="{name.lower()}"></a>') == 1
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -51,14 +51,14 @@ def test_links_within_a_page_lead_somewhere(name, texts):
 def test_every_entry_of_the_catalog_is_listed_with_its_sources(texts):
     for family in FAMILIES:
         for name, entry in catalog_document(family).items():
-            assert f"`{name}`" in texts["catalog.md"]
+            assert f"`{name}`" in texts["reference/catalog.md"]
             for key in entry.get("sources", {}):
-                assert f'<a id="source-{key}"></a>' in texts["catalog.md"]
+                assert f'<a id="source-{key}"></a>' in texts["reference/catalog.md"]
 
 
 def test_every_command_and_every_option_is_listed(texts):
     for name, command in typer.main.get_command(app).commands.items():
-        section = texts["commands.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        section = texts["reference/commands.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         for parameter in command.params:
             assert parameter.param_type_name == "argument" or f"`{parameter.opts[0]}`" in section
 
