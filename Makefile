@@ -102,6 +102,9 @@ ray: setup ## install ray, and compare a real cluster of two nodes with one proc
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
 	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -m slow tests/sweeps/test_ray.py tests/sweeps/test_ray_node_loss.py
 
+netaug: setup ## the gain of training inside wider networks, by size, data and length, over five seeds (hours; goes on where it was)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/netaug.py
+
 latency-memory: setup ## the sweep of latency x memory three times: timed, killed in the middle, on a Ray cluster that loses a node (half an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency_memory.py --ray --out runs/latency_memory_checked

@@ -1,0 +1,188 @@
+"""Where does training inside wider networks help a tiny one? A map of NetAug's gain, paired over seeds: `make netaug`.
+
+Tiny networks of three widths learn Fashion-MNIST from many examples or from few, for a short and for a long time, with and without NetAug
+(same initial values, same batches), as the released code trains: SGD with Nesterov momentum, warm-up and a cosine, weight decay on
+weights alone, label smoothing, width augmentation for the first half, statistics of batch normalisations taken anew at the end. One
+pair takes minutes; finished ones are kept in docs/figures/netaug.json and not measured again. Accuracies are of 10,000 test images.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedtiny.datasets.fashion_mnist import FashionMnist
+from fedtiny.design.netaug import augmented_network, netaug_backward, sort_channels
+from fedtiny.models.augmentation import NetAug
+from fedtiny.models.folding import batch_normalized_twin, estimate_statistics
+from fedtiny.models.inverted_bottleneck import folded_unit
+from fedtiny.models.mobile_architecture import MobileArchitecture, Stem, block
+from fedtiny.models.mobile_network import MobileNetwork, build_mobile_network
+from fedtiny.randomness import Streams
+from fedtiny.results.files import json_text, replace_file
+from fedtiny.results.statistics import mean_interval
+
+RESULTS = Path(__file__).parents[1] / "docs" / "figures" / "netaug.json"
+WIDTHS, EXAMPLES, STEPS, SEEDS = (4, 8, 16), (1000, 60000), (500, 2000), (1, 2, 3, 4, 5)
+BATCH, RATE, MOMENTUM, DECAY, SMOOTHING, WARM_UP = 64, 0.1, 0.9, 4e-5, 0.1, 0.03
+RECIPE = NetAug(width=(1, 1.8, 2.6), expansion=(1, 1.6, 2.2, 2.8))
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """One place of the map and a seed."""
+
+    width: int
+    examples: int
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images (examples, 1, 28, 28) in 0..1 and their classes."""
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+
+
+def architecture(width: int) -> MobileArchitecture:
+    """Four inverted bottlenecks; 2 thousand parameters at width 4, 6 at 8, 22 at 16."""
+    blocks = (
+        block(width, width, expansion=1, kernel=3, stride=1),
+        block(width, 2 * width, expansion=3, kernel=3, stride=2),
+        block(2 * width, 2 * width, expansion=3, kernel=3, stride=1),
+        block(2 * width, 4 * width, expansion=3, kernel=3, stride=2),
+    )
+    return MobileArchitecture(
+        name="tiny", stem=Stem(out_channels=width, kernel=3, stride=2), blocks=blocks, feature_mix=None, classifier_in=4 * width
+    )
+
+
+def tiny_network(case: Case) -> MobileNetwork:
+    """The network of a case; its values depend on its width and the seed."""
+    generator = torch.Generator().manual_seed(case.seed)
+    return build_mobile_network(architecture(case.width), (1, 28, 28), 10, lite_residual=False, generator=generator, unit=folded_unit)
+
+
+def batches(case: Case) -> Iterator[tuple[np.ndarray, bool]]:
+    """Positions of each step's examples, and whether an epoch begins."""
+    draws, order = np.random.default_rng(case.seed), np.empty(0, dtype=int)
+    subset = draws.permutation(60000)[: case.examples]
+    for _ in range(case.steps):
+        begins = len(order) < BATCH
+        if begins:
+            order = draws.permutation(subset)
+        yield order[:BATCH], begins
+        order = order[BATCH:]
+
+
+def rate(step: int, steps: int) -> float:
+    """Warm-up, then a cosine to 0."""
+    warm = max(1, round(WARM_UP * steps))
+    return RATE * (step + 1) / warm if step < warm else RATE / 2 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def optimizer_of(network: nn.Module) -> torch.optim.Optimizer:
+    """Weight decay for weights, none for norms and biases."""
+    weights = [value for value in network.parameters() if value.ndim > 1]
+    others = [value for value in network.parameters() if value.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM, nesterov=True)
+
+
+def train(case: Case, data: Data, *, netaug: bool) -> tuple[float, float]:
+    """Test accuracy and host seconds of one training."""
+    start, tiny = time.perf_counter(), tiny_network(case)
+    made = augmented_network(tiny, RECIPE, torch.Generator().manual_seed(1000 + case.seed)) if netaug else None
+    network = batch_normalized_twin(tiny) if made is None else made.largest
+    optimizer, choices = optimizer_of(network.train()), np.random.default_rng(2000 + case.seed)
+    for step, (positions, begins) in enumerate(batches(case)):
+        inputs, targets = (values[torch.from_numpy(positions)] for values in data.train)
+
+        def loss(logits: Tensor, targets: Tensor = targets) -> Tensor:
+            return functional.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
+
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, case.steps)
+        optimizer.zero_grad(set_to_none=False)
+        if made is None:
+            loss(network(inputs)).backward()  # type: ignore[no-untyped-call]
+        else:
+            widths = step < RECIPE.width_until * case.steps
+            if begins and widths:
+                sort_channels(network)
+            netaug_backward(made, inputs, loss, made.draw(choices, widths=widths))
+        optimizer.step()
+    seconds = time.perf_counter() - start
+    return accuracy(network if made is None else made.export(), case, data), seconds
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, case: Case, data: Data) -> float:
+    """Of a tiny network whose statistics are taken anew from at most 16,000 of its training images."""
+    seen = np.random.default_rng(case.seed).permutation(60000)[: min(case.examples, 16000)]
+    estimate_statistics(network, (data.train[0][torch.from_numpy(part)] for part in np.array_split(seen, max(1, len(seen) // 500))))
+    inputs, targets = data.test
+    chosen = torch.cat([network(part).argmax(1) for part in torch.split(inputs, 1000)])
+    return float((chosen == targets).double().mean())
+
+
+def load() -> Data:
+    """Fashion-MNIST."""
+    dataset = FashionMnist(kind="fashion_mnist").load(Streams(0))
+    parts = ((dataset.train_inputs, dataset.train_targets), (dataset.test_inputs, dataset.test_targets))
+    train_part, test_part = ((torch.from_numpy(np.array(inputs)), torch.from_numpy(np.array(targets))) for inputs, targets in parts)
+    return Data(train_part, test_part)
+
+
+def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for every place of the map: mean gain in points, its standard error, and what training costs more."""
+    places: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
+    for one in found:
+        places.setdefault((one["width"], one["examples"], one["steps"]), []).append(one)
+    made = []
+    for (width, examples, steps), pairs in sorted(places.items()):
+        gains = [100 * (one["netaug"] - one["plain"]) for one in pairs]
+        interval = mean_interval(gains)
+        error = float(np.std(gains, ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
+        plain = 100 * float(np.mean([one["plain"] for one in pairs]))
+        cost = float(np.mean([one["netaug_seconds"] / one["plain_seconds"] for one in pairs]))
+        place = {"width": width, "examples": examples, "steps": steps, "seeds": len(pairs)}
+        mean = None if interval is None else interval.mean
+        made.append({**place, "plain_accuracy": plain, "gain_points": mean, "standard_error": error, "times_as_long": cost})
+    return made
+
+
+def main() -> None:
+    """Measures what is missing and prints the map."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further pair after so long")
+    words = parser.parse_args()
+    torch.set_num_threads(1)
+    data, start = load(), time.monotonic()
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))["pairs"] if RESULTS.exists() else []
+    known = {Case(one["width"], one["examples"], one["steps"], one["seed"]) for one in found}
+    cases = [Case(width, examples, steps, seed) for steps in STEPS for seed in SEEDS for examples in EXAMPLES for width in WIDTHS]
+    for case in (case for case in cases if case not in known):
+        if time.monotonic() - start > 60 * words.minutes:
+            break
+        (plain, plain_seconds), (wider, wider_seconds) = train(case, data, netaug=False), train(case, data, netaug=True)
+        found.append({**asdict(case), "plain": plain, "netaug": wider, "plain_seconds": plain_seconds, "netaug_seconds": wider_seconds})
+        replace_file(RESULTS, json_text({"pairs": found, "map": rows(found)}).encode())
+        print(case, f"{100 * plain:.2f} -> {100 * wider:.2f} %", flush=True)
+    for row in rows(found):
+        print(row)
+
+
+if __name__ == "__main__":
+    main()
