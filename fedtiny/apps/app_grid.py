@@ -3,10 +3,14 @@
 Messages get their ids when they are pushed, also the objects that the app holds, and are valid for the time that they say. An empty pull
 costs nothing the first time at a moment, since an app that polls sleeps in between; an app that only pulls waits, by the second pull at
 one moment, until the next reply comes or for the poll interval, whichever is sooner: else its loop would never end.
+
+Where devices come and leave, the server learns at each look that the node of a message is not there: error 5 in place of its reply;
+while it waits, it looks every 3 s, as Flower's HttpGrid does (flwr/superlink/grid/http_grid.py of 1.41).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from threading import get_ident
 from typing import Any, Final
 
@@ -35,7 +39,8 @@ class AppGrid(Grid):
     """The last content that the server sent with arrays in it."""
     meeting: Meeting | None = None
     """Of the threads in which a legacy server asks the clients of a round."""
-    _open: set[str] = field(default_factory=set)
+    _open: dict[str, int] = field(default_factory=dict)
+    """The nodes of messages without a reply that was taken, by the messages' ids."""
     _looked_at: float = -1.0
     _idle: int = 0
 
@@ -71,15 +76,16 @@ class AppGrid(Grid):
         ids = self.grid.push_messages(pushed)
         for message, message_id in zip(pushed, ids, strict=True):
             identify(message, message_id)
+            self._open[message_id] = message.metadata.dst_node_id
             if message.has_content() and message.content.array_records:
                 self.last_arrays = message.content
-        self._open.update(ids)
         self._idle = 0
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The replies that have arrived, each handed over once; error 3 for what nobody waits for."""
         ids = list(message_ids)
+        self._miss(ids)
         found = self._taken(self.grid.wait(ids, 0.0))
         if found or not ids:
             return found
@@ -116,13 +122,33 @@ class AppGrid(Grid):
 
     def wait(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
         """Waits for all these replies or until the timeout (s), and hands over what has arrived."""
-        return self._taken(self.grid.wait(message_ids, timeout))
+        if self.grid.roll is None:
+            return self._taken(self.grid.wait(message_ids, timeout))
+        deadline = inf if timeout is None else self.now + timeout
+        waiting, found = list(message_ids), list[Message]()
+        while waiting:
+            self._miss(waiting)
+            found += self._taken(self.grid.wait(waiting, min(self.grid.poll_interval, deadline - self.now)))
+            answered = {reply.metadata.reply_to_message_id for reply in found}
+            waiting = [message_id for message_id in waiting if message_id not in answered]
+            if self.now >= deadline:
+                break
+        return found
 
     # --- inside -------------------------------------------------------------------------------------------------
 
+    def _miss(self, message_ids: Iterable[str]) -> None:
+        """The server looks which of the nodes that it waits for are not there."""
+        if self.grid.roll is not None:
+            for message_id in message_ids:
+                node = self._open.get(message_id)
+                if node is not None and not self.grid.is_there(node):
+                    self.grid.give_up(message_id)
+
     def _taken(self, replies: list[Message]) -> list[Message]:
         if replies:
-            self._open.difference_update(reply.metadata.reply_to_message_id for reply in replies)
+            for reply in replies:
+                self._open.pop(reply.metadata.reply_to_message_id, None)
             self._idle, self._looked_at = 0, -1.0
             self.rounds.after_take(replies)
         return replies

@@ -173,6 +173,12 @@ class VirtualTimeGrid(Grid):
         """Whether a node is there now, as far as the server knows."""
         return self.roll is None or self.roll.is_present(node_id - FIRST_NODE_ID, self.now)
 
+    def give_up(self, message_id: str) -> None:
+        """The server learns that the node of a message is not there: from now on its answer is error 5, unless a reply has come."""
+        task = self._tasks.get(message_id)
+        if task is not None:
+            self._lose(task, 0.0)
+
     def close_round(self, number: int) -> Participation:
         """Who took part in a round, as of now; the round is then forgotten."""
         self._attempts.forget(number)

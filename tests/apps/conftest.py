@@ -1,7 +1,7 @@
 """Apps on two Grids: FedTiny's virtual one, and Flower's own InMemoryGrid over its own LinkState.
 
-Flower's simulation runs on Ray, which is not installed here. What it puts between Grid and ClientApp besides Ray is its in-memory LinkState;
-here the ClientApps are called as its workers do, in this process, whenever the Grid is read.
+Flower's simulation runs on Ray, which is not installed here. What it puts between Grid and ClientApp besides Ray is its in-memory
+LinkState; here the ClientApps are called as its workers do, in this process, whenever the Grid is read.
 """
 
 import copy
@@ -66,7 +66,7 @@ class FlowerGrid(InMemoryGrid):
             instruction = copy.deepcopy(message)
             try:
                 reply = self.app(instruction, context)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 reply = Message(Error(code=2, reason=f"{type(error)}:<'{error}'>"), reply_to=message)
             self.contexts[node] = copy.deepcopy(context)
             reply = copy.deepcopy(reply)
