@@ -171,10 +171,11 @@ def check(command: Command, outcome: Outcome) -> None:
     """Raises AssertionError if the outcome is not what the page shows."""
     place = f"{command.page.relative_to(ROOT)}:{command.line}: {command.text}"
     fails = bool(command.shown) and command.shown[0].startswith("fedtiny: ")
-    came, shown = (outcome.said, ("...", *command.shown)) if fails else (outcome.printed, command.shown)
     assert (outcome.code != 0) == fails, f"{place}\nended with {outcome.code}:\n{outcome.printed}\n{outcome.said}"
-    missing = first_missing(shown, came)
-    assert missing is None, f"{place}\nthe page shows\n{missing}\nbut what came is\n{came}"
+    shown = ("...", *command.shown) if fails else command.shown
+    came = (outcome.said,) if fails else (outcome.printed, outcome.said + outcome.printed)
+    missing = [first_missing(shown, text) for text in came]
+    assert None in missing, f"{place}\nthe page shows\n{missing[0]}\nbut what came is\n{came[-1]}"
 
 
 def first_missing(shown: Sequence[str], printed: str) -> str | None:

@@ -106,3 +106,9 @@ def test_a_change_of_a_file_is_made_where_its_lines_are_and_nowhere_else():
 )
 def test_what_a_page_shows_is_compared_with_what_comes(shown, printed, missing):
     assert documents.first_missing(shown, printed) == missing
+
+
+def test_every_page_is_in_the_index():
+    index = (documents.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(documents.ROOT / "docs")) for page in (documents.ROOT / "docs").glob("**/*.md")} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
