@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -74,16 +75,24 @@ class Federation:
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         }
 
-    def start(self, nodes: int) -> None:
-        """Starts a SuperLink and nodes with the partition ids 0 to nodes - 1."""
+    def start(self, nodes: int, more: Callable[[int], str] = lambda number: "", through: Callable[[int, int], int] | None = None) -> None:
+        """Starts a SuperLink and nodes with the partition ids 0 to nodes - 1; `more(number)` is what else a node's configuration says,
+        `through(number, port)` the port at which it finds the SuperLink's port, if another."""
         address = f"127.0.0.1:{self.port}"
         (self.folder / "config.toml").write_text(f'[superlink.here]\naddress = "{address}"\ninsecure = true\n')
-        self._start("superlink", ["flower-superlink", "--insecure", "--disable-runtime-dependency-installation", "--port", str(self.port)])
+        self.start_process(
+            "superlink", ["flower-superlink", "--insecure", "--disable-runtime-dependency-installation", "--port", str(self.port)]
+        )
         self._wait_for_health(f"http://{address}/health")
         for number in range(nodes):
-            where = ["--superlink", address, "--port", str(free_port())]
-            who = ["--node-config", f"partition-id={number} num-partitions={nodes}"]
-            self._start(f"supernode-{number}", ["flower-supernode", "--insecure", *where, *who])
+            port = self.port if through is None else through(number, self.port)
+            self.start_node(number, nodes, more(number), port)
+
+    def start_node(self, number: int, nodes: int, more: str = "", port: int | None = None) -> subprocess.Popen[bytes]:
+        """Starts one node, perhaps once more."""
+        where = ["--superlink", f"127.0.0.1:{port or self.port}", "--port", str(free_port())]
+        who = ["--node-config", f"partition-id={number} num-partitions={nodes} {more}".strip()]
+        return self.start_process(f"supernode-{number}", ["flower-supernode", "--insecure", *where, *who])
 
     def run(self, app: Path, config: str) -> str:
         """Runs an app until it ends and gives what it logged; fails if it takes too long."""
@@ -109,10 +118,13 @@ class Federation:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
 
-    def _start(self, name: str, command: Sequence[str]) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
+    def start_process(self, name: str, command: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
+        """Starts a program of this environment, whose words go to a log of that name; it is ended with the rest."""
+        with (self.folder / f"{name}.log").open("ab") as log:
             program = [str(PROGRAMS / command[0]), *command[1:]]
-            self.processes.append(subprocess.Popen(program, env=self.environment, stdout=log, stderr=subprocess.STDOUT))
+            process = subprocess.Popen(program, env=self.environment, stdout=log, stderr=subprocess.STDOUT, **more)
+        self.processes.append(process)
+        return process
 
     def _wait_for_health(self, address: str) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
@@ -132,6 +144,16 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     federation = Federation(tmp_path_factory.mktemp("flower"))
     try:
         federation.start(nodes=2)
+        yield federation
+    finally:
+        federation.stop()
+
+
+@pytest.fixture
+def one_federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """A federation of one test, nothing of which has been started."""
+    federation = Federation(tmp_path_factory.mktemp("flower"))
+    try:
         yield federation
     finally:
         federation.stop()

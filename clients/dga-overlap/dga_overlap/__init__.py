@@ -1,0 +1,1 @@
+"""Delayed gradient averaging whose training goes on while messages travel, as a Flower app and a trainer beside each SuperNode."""
