@@ -80,7 +80,7 @@ def parsed(words: Sequence[str], folder: Path) -> dict[str, Any]:
         return {}
     command, rest = _command(words)
     values = command.make_context(f"fedtiny {words[1]}", rest).params
-    if values.get("scenario") is not None:
+    if values.get("scenario") is not None and words[1] != "app":  # whose scenario is a fleet alone
         axes = _axes(folder / values["scenario"], values)
         assert not (axes and words[1] == "run"), "`fedtiny run` refuses a scenario with `sweep:`"
     return values
