@@ -4,12 +4,12 @@ Nothing of the code is changed or known: a dispatch mode sees every operation th
 many floating-point operations a product, a convolution or an attention is, two for each multiply-accumulate. Recurrent layers that torch
 hands whole to its library are counted from the shapes of their weights. Whether an operation belongs to a backward pass, autograd says.
 
-Memory is that of training, as in docs/memory.md: what autograd keeps at the peak (hooks on saved tensors; a storage counts once, and
-until nothing keeps it any more) beside the parameters, gradients and states of the optimizers that took a step. A parameter that is also
-saved counts once.
+Memory is that of training, as in docs/memory.md, and the most of any step of an optimizer: what autograd kept at the peak since the step
+before (hooks on saved tensors; a storage counts once, and until nothing keeps it any more) beside the optimizer's parameters, their
+gradients and its state. A parameter that is also saved counts once. Without any step it is what autograd kept at the peak.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -35,8 +35,8 @@ class _Counts:
     backward: dict[RateClass, float] = field(default_factory=dict)
     operations: int = 0
     steps: int = 0
-    trained: dict[int, int] = field(default_factory=dict)
-    """Bytes of the storages of parameters, gradients and optimizer states, by address."""
+    memory: int = 0
+    """The most bytes of any step so far."""
     kept: "_Kept" = field(default_factory=lambda: _Kept())
 
     def add(self, kind: RateClass, macs: float) -> None:
@@ -46,46 +46,56 @@ class _Counts:
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         self.steps += 1
-        states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for tensor in (*parameters, *gradients, *states):
-            self.trained[_address(tensor)] = tensor.untyped_storage().nbytes()
+        states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+        always = _bytes((*parameters, *gradients, *states))
+        self.memory = max(self.memory, always + self.kept.peak_without({_address(parameter) for parameter in parameters}))
 
     def counted(self) -> CountedWork:
-        memory = self.kept.peak_beside(self.trained) + sum(self.trained.values())
-        return CountedWork(self.forward, self.backward, self.operations, self.steps, memory or None)
+        return CountedWork(self.forward, self.backward, self.operations, self.steps, self.memory or self.kept.peak or None)
 
 
 class _Kept:
-    """The storages that autograd keeps, and the most that it ever kept."""
+    """The storages that autograd keeps, those of parameters left out once they are known, and the most since an optimizer's last step."""
 
     def __init__(self) -> None:
         self._live: dict[int, list[int]] = {}
         """By address of a storage: its bytes and how often it is kept."""
-        self._bytes, self.peak, self._at_peak = 0, 0, {0: 0}
+        self._bytes, self.peak = 0, 0
+        self._parameters: set[int] = set()
+        self._at_peak: dict[int, int] | None = {}
+        """What was kept at the peak, as long as nobody knows what of it is a parameter: until the first step."""
 
     def pack(self, tensor: Tensor) -> "_Saved":
         address, size = _address(tensor), tensor.untyped_storage().nbytes()
         entry = self._live.setdefault(address, [size, 0])
         entry[1] += 1
-        if entry[1] == 1:
+        if entry[1] == 1 and address not in self._parameters:
             self._bytes += size
             if self._bytes > self.peak:
-                self.peak, self._at_peak = self._bytes, {key: value[0] for key, value in self._live.items()}
+                self.peak = self._bytes
+                if self._at_peak is not None:
+                    self._at_peak = {key: value[0] for key, value in self._live.items()}
         return _Saved(tensor, self, address)
-
-    def peak_beside(self, counted: dict[int, int]) -> int:
-        """Bytes at the peak of storages that are not counted elsewhere."""
-        return sum(size for address, size in self._at_peak.items() if address not in counted)
 
     def release(self, address: int) -> None:
         """A graph lets go of a storage."""
         entry = self._live[address]
         entry[1] -= 1
         if not entry[1]:
-            self._bytes -= entry[0]
+            self._bytes -= 0 if address in self._parameters else entry[0]
             del self._live[address]
+
+    def peak_without(self, parameters: set[int]) -> int:
+        """The most bytes since the last step, those of the parameters at these addresses left out; begins anew."""
+        peak = self.peak
+        if self._at_peak is not None:
+            peak, self._at_peak = sum(size for address, size in self._at_peak.items() if address not in parameters), None
+        self._bytes -= sum(self._live[address][0] for address in parameters - self._parameters if address in self._live)
+        self._parameters |= parameters
+        self.peak = self._bytes
+        return peak
 
 
 class _Saved:
@@ -144,6 +154,11 @@ def _steps_seen(counts: _Counts) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes of the storages of these tensors, each counted once."""
+    return sum({_address(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
 
 
 def _address(tensor: Tensor) -> int:
