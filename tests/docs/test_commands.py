@@ -124,7 +124,7 @@ def test_a_command_that_takes_seconds_does_what_it_says(command, folder, cache):
 def test_a_command_that_takes_longer_does_what_it_says(command, folder_of_long_runs, cache):
     folder = folder_of_long_runs
     words = [*command.words, *SHORTER.get(command.words[1], [])]
-    if command.words[1] == "sweep" and "pretrained" in (folder / words[2]).read_text(encoding="utf-8"):
+    if command.words[1] == "sweep" and "pretrained: {" in (folder / words[2]).read_text(encoding="utf-8"):
         words += PRETRAINED_SHORTER
     shorter = documents.Command(command.page, command.line, shlex.join(words))
     outcome = documents.in_a_shell(shorter, folder)
