@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,26 @@ from fedtiny.terminal import print_table
 
 APP_EXAMPLE: Final = "Example: fedtiny app my_flower_app fleet.yaml --run-config 'num-server-rounds=3 lr=0.1' --out runs/my_app"
 _RUNS: Final = Path("runs")
+
+
+def validated_for_an_app(scenario: Path, given: list[Any]) -> bool:
+    """Whether a scenario is for a Flower app, which is then said to be valid. Raises ScenarioError where it is wrong."""
+    from fedtiny.fleet.enrolled import devices_of
+    from fedtiny.randomness import Streams
+    from fedtiny.scenario.app_files import is_for_an_app, to_app_scenario
+    from fedtiny.scenario.files import explained, override, read_tree
+    from fedtiny.simulation.roll_call import RollCall
+
+    tree = override(read_tree(scenario), given)
+    if not is_for_an_app(tree.plain):
+        return False
+    with explained(tree.sources):
+        loaded = to_app_scenario(tree, scenario.parent)
+        streams = Streams(loaded.seed)
+        RollCall(loaded.fleet, streams, ())
+        devices = len(devices_of(loaded.fleet, loaded.device, loaded.network, streams))
+    typer.echo(f"{scenario}: valid for `fedtiny app`, {devices} devices; `fedtiny run` also needs model, data, strategy and stop")
+    return True
 
 
 def flower_app(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import click
 import typer
 
-from fedtiny.app_commands import APP_EXAMPLE, flower_app
+from fedtiny.app_commands import APP_EXAMPLE, flower_app, validated_for_an_app
 from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
 from fedtiny.command_options import (
     AllowCode,
@@ -205,6 +205,8 @@ def validate(scenario: ScenarioFile, sets: Sets = None, allow_code: AllowCode = 
     from fedtiny.scenario.files import explained, override, read_tree
     from fedtiny.sweeps.axes import cross, split_sweep
 
+    if validated_for_an_app(scenario, overrides(sets, None)):
+        return
     base, axes = split_sweep(override(read_tree(scenario), overrides(sets, None)))
     cells = cross(base, scenario.parent, axes).cells
     if not axes:  # whether the cells of a sweep fit their devices is one of its results, not a mistake
