@@ -18,7 +18,8 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 from flwr.app import Message
-from flwr.server import server
+
+from fedtiny.federation.flower_internals import legacy_server
 
 Exchange = Callable[[Sequence[Message]], list[Message]]
 """Sends messages and gives the replies that came."""
@@ -88,7 +89,7 @@ class _Work(Future[Any]):
     """A future result that is worked for when somebody waits for it."""
 
     def __init__(self, number: int, work: Callable[[], Any]) -> None:
-        super().__init__()
+        Future.__init__(self)
         self.number, self.work = number, work
 
     def do(self) -> None:
@@ -126,10 +127,10 @@ def legacy_rounds(meeting: Callable[[], Meeting]) -> Iterator[None]:
         meeting().hold([one.do for one in ordered])
         return ordered, []
 
-    legacy_server: Any = server
-    before = legacy_server.concurrent
-    legacy_server.concurrent = SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=_Pool, wait=wait, Future=Future))
+    server = legacy_server()
+    before = server.concurrent
+    server.concurrent = SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=_Pool, wait=wait, Future=Future))
     try:
         yield
     finally:
-        legacy_server.concurrent = before
+        server.concurrent = before

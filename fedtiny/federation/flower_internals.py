@@ -10,6 +10,7 @@ of what Flower has checked before: copies and twins are made of an object's entr
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata, MetricRecord, RecordDict
@@ -67,6 +68,11 @@ def node_records(node_ids: Sequence[int]) -> list[Any]:
     from flwr.proto.node_pb2 import NodeInfo
 
     return [NodeInfo(node_id=node_id, status="online") for node_id in node_ids]
+
+
+def legacy_server() -> Any:
+    """The module of Flower's legacy server, whose rounds use threads."""
+    return import_module("flwr.server.server")
 
 
 def reply_metadata(pushed: Metadata, message_id: str) -> Metadata:

@@ -7,10 +7,10 @@ import pytest
 from flwr.client import ClientApp, NumPyClient
 from flwr.common import ndarrays_to_parameters
 from flwr.server import Server, ServerApp, ServerAppComponents, ServerConfig, SimpleClientManager
-from flwr.server import server as legacy_server
 from flwr.server.strategy import FedAvg
 
 from fedtiny.apps.legacy_rounds import legacy_rounds
+from fedtiny.federation.flower_internals import legacy_server
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_a_server_and_a_client_manager_of_the_apps_own_are_used(fleet, apps):
 
 
 def test_flowers_own_threads_are_back_afterwards(fleet, apps):
-    before = legacy_server.concurrent
+    before = legacy_server().concurrent
     with pytest.raises(ZeroDivisionError), legacy_rounds(lambda: None):
         raise ZeroDivisionError
-    assert legacy_server.concurrent is before
+    assert legacy_server().concurrent is before
