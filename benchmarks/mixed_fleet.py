@@ -19,8 +19,8 @@ import numpy as np
 from fedtiny.results.class_accuracy import accuracy_by_class
 from fedtiny.results.folder import read_run
 from fedtiny.results.metrics import accuracies, floats
-from fedtiny.results.statistics import Interval, mean_interval, paired_difference
 from fedtiny.results.record import RunResult
+from fedtiny.results.statistics import Interval, mean_interval, paired_difference
 from fedtiny.results.sweep import read_sweep
 
 ARMS = {

@@ -20,8 +20,13 @@ FAMILIES: Final = {
     "energy": ("Energy",),
 }
 _MISSED: Final = 0.25
-_BEGIN: Final = "<!-- this machine: benchmarks/validation/this_machine.py writes what follows -->"
-_END: Final = "<!-- end of this machine -->"
+Marks = tuple[str, str]
+"""Between which lines of the page another program's part stands."""
+THIS_MACHINE: Final[Marks] = (
+    "<!-- this machine: benchmarks/validation/this_machine.py writes what follows -->",
+    "<!-- end of this machine -->",
+)
+REAL_NODES: Final[Marks] = ("<!-- real nodes: benchmarks/real/makespan.py writes what follows -->", "<!-- end of real nodes -->")
 _SOURCES_HEAD: Final = "## Sources\n"
 _HEAD: Final = """# Predicted against measured
 
@@ -45,24 +50,28 @@ def write(sections: Sequence[Section], docs: Path) -> None:
     parts.append(_sources(rows))
     page = docs / "validation.md"
     before = page.read_text(encoding="utf-8") if page.is_file() else ""
-    page.write_text(with_part("\n\n".join(part.strip() for part in parts) + "\n", _part_of(before)), encoding="utf-8")
+    text = "\n\n".join(part.strip() for part in parts) + "\n"
+    for marks in (THIS_MACHINE, REAL_NODES):
+        text = with_part(text, _part_of(before, marks), marks)
+    page.write_text(text, encoding="utf-8")
     (docs / "figures" / "validation.png").write_bytes(figure(rows))
 
 
-def with_part(page: str, part: str) -> str:
-    """The page with this part between its marks, before the sources; this_machine.py writes it, and nothing else touches it."""
-    head, begin, rest = page.partition(_BEGIN)
+def with_part(page: str, part: str, marks: Marks = THIS_MACHINE) -> str:
+    """The page with this part between its marks, before the sources; another program writes it, and nothing else touches it."""
+    first, last = marks
+    head, begin, rest = page.partition(first)
     if begin:
-        rest = rest.partition(_END)[2].lstrip("\n")
+        rest = rest.partition(last)[2].lstrip("\n")
     else:
         head, sources, rest = page.rpartition(_SOURCES_HEAD)
         rest = sources + rest
-    return f"{head.rstrip()}\n\n{_BEGIN}\n\n{part.strip()}\n\n{_END}\n\n{rest}" if part.strip() else page
+    return f"{head.rstrip()}\n\n{first}\n\n{part.strip()}\n\n{last}\n\n{rest}" if part.strip() else page
 
 
-def _part_of(page: str) -> str:
+def _part_of(page: str, marks: Marks = THIS_MACHINE) -> str:
     """What stands between the marks."""
-    return page.partition(_BEGIN)[2].partition(_END)[0]
+    return page.partition(marks[0])[2].partition(marks[1])[0]
 
 
 def _checks(sections: Sequence[Section]) -> str:

@@ -6,9 +6,11 @@ it holds another device's data.
 """
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from uuid import uuid4
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -16,10 +18,18 @@ from flwr.serverapp import Grid
 log = logging.getLogger("flwr")
 
 
+PAUSE: Final = 3.0
+"""Seconds between a failure and the next try: an answer that a node has gone comes at once."""
+
+
 @dataclass
 class _Asked:
+    """A message of the caller's: under which id, and since when it fails (s of the monotonic clock)."""
+
     message: Message
-    left: int
+    first: str
+    failing_since: float | None = None
+    again_at: float = 0.0
 
 
 @dataclass
@@ -27,11 +37,12 @@ class RetryingGrid(Grid):
     """Another grid, seen without its failures. Nodes keep the ids under which they were first seen."""
 
     inner: Grid
-    retries: int
+    patience: float
+    """How long a message is sent again before its failure is handed on, s."""
     _asked: dict[str, _Asked] = field(default_factory=dict)
     """By the id of the message that is under way now."""
-    _first: dict[str, str] = field(default_factory=dict)
-    """The id that the caller knows, by the id that is under way now."""
+    _waiting: list[_Asked] = field(default_factory=list)
+    """Those that failed and will be sent again."""
     _now: dict[int, int] = field(default_factory=dict)
     """The id of the node that stands for another, which has gone."""
     _seen: set[int] = field(default_factory=set)
@@ -66,24 +77,25 @@ class RetryingGrid(Grid):
         ids = []
         for message in pushed:
             self._seen.add(message.metadata.dst_node_id)
-            sent = self._push(message)
-            self._asked[sent] = _Asked(message, self.retries)
-            self._first[sent] = sent
-            ids.append(sent)
+            asked = _Asked(message, uuid4().hex)
+            self._send(asked)
+            ids.append(asked.first)
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that have come, under the ids that the caller knows; errors only of those who have failed too often."""
+        """The replies that have come, under the ids that the caller knows; errors only of those who have failed for too long."""
+        self._send_again()
         wanted = set(message_ids)
-        under_way = [now for now, first in self._first.items() if first in wanted]
+        under_way = [now for now, asked in self._asked.items() if asked.first in wanted]
         found = []
         for reply in self.inner.pull_messages(under_way) if under_way else []:
-            now = reply.metadata.reply_to_message_id
-            asked, first = self._asked.pop(now), self._first.pop(now)
-            if reply.has_error() and asked.left:
-                self._again(asked, first, reply)
+            asked = self._asked.pop(reply.metadata.reply_to_message_id)
+            if reply.has_error() and self._is_patient(asked):
+                log.warning("node %d failed (%s)", asked.message.metadata.dst_node_id, str(reply.error.reason).splitlines()[-1:])
+                asked.again_at = time.monotonic() + PAUSE
+                self._waiting.append(asked)
                 continue
-            reply.metadata.__dict__["_reply_to_message_id"] = first
+            reply.metadata.__dict__["_reply_to_message_id"] = asked.first
             reply.metadata.__dict__["_src_node_id"] = asked.message.metadata.dst_node_id
             found.append(reply)
         return found
@@ -92,21 +104,42 @@ class RetryingGrid(Grid):
         """Not asked of it: FedTiny's loops push and pull."""
         raise NotImplementedError("use push_messages and pull_messages")
 
-    def _again(self, asked: _Asked, first: str, reply: Message) -> None:
-        node = asked.message.metadata.dst_node_id
-        log.warning("node %d failed (%s); %d retries left", node, str(reply.error.reason).splitlines()[-1:], asked.left - 1)
-        there = set(self.inner.get_node_ids())
-        if self._now.get(node, node) not in there:
-            free = sorted(there - set(self._now.values()) - self._seen)
-            if free:
-                self._now[node] = free[0]
-                log.warning("node %d is taken to be node %d, started again", free[0], node)
-        sent = self._push(asked.message)
-        self._asked[sent] = _Asked(asked.message, asked.left - 1)
-        self._first[sent] = first
+    def _is_patient(self, asked: _Asked) -> bool:
+        if asked.failing_since is None:
+            asked.failing_since = time.monotonic()
+        return time.monotonic() - asked.failing_since < self.patience
 
-    def _push(self, message: Message) -> str:
+    def _send_again(self) -> None:
+        due = [asked for asked in self._waiting if asked.again_at <= time.monotonic()]
+        for asked in due:
+            self._waiting.remove(asked)
+            self._find_node(asked.message.metadata.dst_node_id)
+            log.warning("asking node %d again", asked.message.metadata.dst_node_id)
+            self._send(asked)
+
+    def _send(self, asked: _Asked) -> None:
+        """Pushes a message; a SuperLink that knows of no such node gives no id, and is asked again later."""
+        sent = self._push(asked.message)
+        if sent is not None:
+            self._asked[sent] = asked
+        elif self._is_patient(asked):
+            asked.again_at = time.monotonic() + PAUSE
+            self._waiting.append(asked)
+        else:
+            raise RuntimeError(f"node {asked.message.metadata.dst_node_id} has been gone for {self.patience:g} s")
+
+    def _find_node(self, node: int) -> None:
+        """Where a node has gone, a new one stands for it."""
+        there = set(self.inner.get_node_ids())
+        if self._now.get(node, node) in there:
+            return
+        free = sorted(there - set(self._now.values()) - self._seen)
+        if free:
+            self._now[node] = free[0]
+            log.warning("node %d is taken to be node %d, started again", free[0], node)
+
+    def _push(self, message: Message) -> str | None:
         node = message.metadata.dst_node_id
         copy = Message(message.content, self._now.get(node, node), message.metadata.message_type, group_id=message.metadata.group_id)
-        (sent,) = self.inner.push_messages([copy])
-        return sent
+        sent = list(self.inner.push_messages([copy]))
+        return sent[0] if sent and sent[0] else None

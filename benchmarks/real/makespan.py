@@ -1,0 +1,198 @@
+"""Makespans of FedAvg, DGA on stock SuperNodes and DGA overlapped on real Flower nodes behind a slow network, and what FedTiny predicts.
+
+    python benchmarks/real/makespan.py [--rounds 6] [--delays 0 0.1 0.3 1] [--calibration 0.2] [--at-once 1]
+
+A SuperLink and two SuperNodes on loopback, each node behind a relay (tests/flower/relay.py) that delays every byte by so long each way, run
+the app of clients/dga-overlap. Its trainers pace themselves by sleeping: a block of ten local steps takes ten seconds. FedAvg is DGA with
+D = 0; "stock" trains when a message asks for it, "overlapped" has its trainer run ahead by one round and one round more in flight.
+
+The prediction is FedTiny's own plan of the same scenario. Of the device it is told the step time; of the network that a message takes
+ROUND_TRIPS of the injected round trip; and what a SuperNode adds to every message, `start_up`, is taken from one other row: FedAvg at
+the delay of `--calibration`, which is not in the table. Writes docs/figures/real_makespan.json, .png and .svg, and the table of
+docs/validation.md.
+"""
+
+import argparse
+import importlib.util
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import fedtiny
+from fedtiny.results.files import json_text, replace_file
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "clients" / "dga-overlap"
+RELAY = ROOT / "tests" / "flower" / "relay.py"
+FIGURE = ROOT / "docs" / "figures" / "real_makespan"
+STEPS, STEP_TIME, SECONDS_TO_PREPARE = 10, 1.0, 120.0
+ROUND_TRIPS: Final = 6
+"""Round trips that a message costs a SuperNode of Flower 1.41, one after the other: counted with a relay (docs/validation.md)."""
+POLL: Final = 3.0
+"""Seconds that an idle SuperNode sleeps before it looks again (Flower 1.41)."""
+METHODS: Final = {"FedAvg": (0, 0), "DGA, stock SuperNodes": (1, 0), "DGA, overlapped": (2, 1)}
+"""By name: the delay in rounds, and how many of them a trainer runs ahead."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: what was injected, what came, and what was foretold (s)."""
+
+    method: str
+    one_way: float
+    rounds: int
+    makespan: float
+    steady: float
+    """Seconds per block after the second one."""
+    predicted: float | None = None
+    predicted_steady: float | None = None
+
+
+def federation_class() -> Any:
+    """The class that starts real nodes, of the tests on them."""
+    spec = importlib.util.spec_from_file_location("flower_conftest", ROOT / "tests" / "flower" / "conftest.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit("tests/flower/conftest.py is missing")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["flower_conftest"] = module
+    spec.loader.exec_module(module)
+    return module.Federation
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def overrides(method: str, rounds: int) -> str:
+    """What the scenario of the app is given beside, as one line of YAML."""
+    late, _ = METHODS[method]
+    return f"{{strategy.delay: {late * STEPS}, training.local_steps: {STEPS}, stop.rounds: {rounds}, evaluation.every: 1000}}"
+
+
+def measured(method: str, one_way: float, rounds: int) -> Row:
+    """Runs it for real."""
+    run_ahead = METHODS[method][1]
+    with tempfile.TemporaryDirectory(prefix="fedtiny-real-") as scratch:
+        folder, said = Path(scratch), overrides(method, rounds)
+        federation = federation_class()(folder)
+        try:
+            for number in range(2):
+                words = ["--scenario", str(APP / "scenario.yaml"), "--overrides", said, "--run-ahead", str(run_ahead)]
+                words += ["--step-time", f"{STEP_TIME} s", "--partition-id", str(number)]
+                words += ["--socket", str(folder / f"{number}.sock"), "--state", str(folder / f"state-{number}")]
+                federation.start_process(f"trainer-{number}", ["python", "-m", "dga_overlap.trainer", *words], cwd=APP)
+
+            wait_for_trainers(folder)
+
+            def through(number: int, port: int) -> int:
+                listen = free_port()
+                words = ["--listen", str(listen), "--to", str(port), "--delay", str(one_way)]
+                federation.start_process(f"relay-{number}", ["python", str(RELAY), *words])
+                return listen
+
+            federation.start(2, lambda number: f'trainer-socket="{folder / f"{number}.sock"}"', through)
+            times_file = folder / "times.json"
+            config = f"overrides='{said}' run-ahead={run_ahead} final-model='{folder / 'model.safetensors'}' round-times='{times_file}'"
+            federation.run(APP, config)
+            times = json.loads(times_file.read_text(encoding="utf-8"))
+        finally:
+            federation.stop()
+    return Row(method, one_way, rounds, times[-1], (times[-1] - times[2]) / (rounds - 2))
+
+
+def wait_for_trainers(folder: Path) -> None:
+    """A run is of devices that are ready: a trainer listens when it has prepared its data and network."""
+    end = time.monotonic() + SECONDS_TO_PREPARE
+    while not all((folder / f"{number}.sock").exists() for number in range(2)):
+        if time.monotonic() > end:
+            raise SystemExit((folder / "trainer-0.log").read_text(encoding="utf-8"))
+        time.sleep(0.2)
+
+
+def predicted(method: str, one_way: float, rounds: int, start_up: float) -> tuple[float, float]:
+    """Makespan and seconds per block by FedTiny, s.
+
+    Stock: the runtime `serial`, which does one thing at a time and sleeps between looks. Overlapped: the runtime `overlapping`, whose
+    uplink is the SuperNode beside the trainer: one message at a time, each of which takes what it takes a SuperNode without the sleep,
+    since the next one lies ready.
+    """
+    late, run_ahead = METHODS[method]
+    trips = ROUND_TRIPS * 2 * one_way
+    said: dict[str, Any] = {"strategy.delay": late * STEPS, "training.local_steps": STEPS, "stop.rounds": rounds, "evaluation.every": 1000}
+    device: dict[str, Any] = {"kind": "custom", "memory": "1 GB", "step_time": f"{STEP_TIME} s"}
+    network: dict[str, Any] = {"kind": "custom", "latency": f"{trips / 2} s"}
+    if run_ahead:
+        seconds = start_up + trips
+        network = {"kind": "custom", "latency": "0 s", "uplink": f"{reply_bytes(said, device) / seconds} B/s"}
+    else:
+        device |= {"runtime": "serial", "polling_interval": f"{POLL} s", "start_up": f"{start_up} s"}
+    ends = round_ends({**said, "fleet": [{"count": 2, "device": device, "network": network}]})
+    return ends[-1], (ends[-1] - ends[2]) / (rounds - 2)
+
+
+def reply_bytes(said: dict[str, Any], device: dict[str, Any]) -> float:
+    """Bytes of one reply of the app."""
+    network = {"kind": "custom", "latency": "0 s"}
+    rounds = timed({**said, "fleet": [{"count": 2, "device": device, "network": network}]})
+    return float(rounds["bytes_up"][-1].as_py()) / (2 * (rounds.num_rows - 1))
+
+
+def timed(said: dict[str, Any]) -> Any:
+    """The rounds of a run without learning."""
+    scenario = fedtiny.load_scenario(APP / "scenario.yaml", {**said, "learning": "none"})
+    return fedtiny.run(scenario).rounds
+
+
+def round_ends(said: dict[str, Any]) -> list[float]:
+    """When each round ends in virtual time, s."""
+    return [float(value) for value in timed(said)["virtual_time"].to_pylist()]
+
+
+def calibrated(row: Row) -> float:
+    """What a SuperNode adds to a message (s), so that the row's makespan is foretold exactly, by bisection."""
+    low, high = 0.0, 30.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if predicted(row.method, row.one_way, row.rounds, middle)[0] > row.makespan else (middle, high)
+    return (low + high) / 2
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measures, predicts, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--delays", type=float, nargs="+", default=[0.0, 0.1, 0.3, 1.0])
+    parser.add_argument("--calibration", type=float, default=0.2)
+    parser.add_argument("--at-once", type=int, default=1, help="federations at the same time; they mostly sleep")
+    chosen = parser.parse_args(words)
+    wanted = [("FedAvg", chosen.calibration), *((method, delay) for delay in chosen.delays for method in METHODS)]
+    with ThreadPoolExecutor(chosen.at_once) as pool:
+        rows = []
+        for row in pool.map(lambda one: measured(one[0], one[1], chosen.rounds), wanted):
+            print(row, flush=True)
+            rows.append(row)
+    start_up = calibrated(rows[0])
+    print(f"start_up {start_up:.2f} s, from {rows[0].method} at {rows[0].one_way} s")
+    found = []
+    for row in rows[1:]:
+        makespan, steady = predicted(row.method, row.one_way, row.rounds, start_up)
+        found.append(Row(**{**asdict(row), "predicted": makespan, "predicted_steady": steady}))
+        error = f"{100 * (makespan / row.makespan - 1):+.1f} %"
+        what = f"{row.method:22} {1000 * row.one_way:5.0f} ms: {row.makespan:6.1f} s"
+        print(f"{what}, predicted {makespan:6.1f} s ({error}), {row.steady:.2f} s a block")
+    document = {"calibration": asdict(rows[0]), "start_up": start_up, "round_trips": ROUND_TRIPS, "rows": [asdict(row) for row in found]}
+    replace_file(FIGURE.with_suffix(".json"), json_text(document).encode())
+
+
+if __name__ == "__main__":
+    main()
