@@ -4,7 +4,7 @@
 
 A SuperLink and two SuperNodes on loopback, each node behind a relay (tests/flower/relay.py) that delays every byte by so long each way, run
 the app of clients/dga-overlap. Its trainers pace themselves by sleeping: a block of ten local steps takes ten seconds. FedAvg is DGA with
-D = 0; "stock" trains when a message asks for it, "overlapped" has its trainer run ahead by one round and one round more in flight.
+D = 0; "stock" trains when a message asks for it, "overlapped" has its trainer run ahead by two rounds. Two messages are in flight in both.
 
 The prediction is FedTiny's own plan of the same scenario. Of the device it is told the step time; of the network that a message takes
 ROUND_TRIPS of the injected round trip; and what a SuperNode adds to every message, `start_up`, is taken from one other row: FedAvg at
@@ -37,7 +37,7 @@ ROUND_TRIPS: Final = 6
 """Round trips that a message costs a SuperNode of Flower 1.41, one after the other: counted with a relay (docs/validation.md)."""
 POLL: Final = 3.0
 """Seconds that an idle SuperNode sleeps before it looks again (Flower 1.41)."""
-METHODS: Final = {"FedAvg": (0, 0), "DGA, stock SuperNodes": (1, 0), "DGA, overlapped": (2, 1)}
+METHODS: Final = {"FedAvg": (0, 0), "DGA, stock SuperNodes": (1, 0), "DGA, overlapped": (3, 2)}
 """By name: the delay in rounds, and how many of them a trainer runs ahead."""
 
 

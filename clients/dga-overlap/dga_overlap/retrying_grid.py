@@ -22,7 +22,7 @@ PAUSE: Final = 3.0
 """Seconds between a failure and the next try: an answer that a node has gone comes at once."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Asked:
     """A message of the caller's: under which id, and since when it fails (s of the monotonic clock)."""
 
@@ -30,6 +30,7 @@ class _Asked:
     first: str
     failing_since: float | None = None
     again_at: float = 0.0
+    sent_at: float = 0.0
 
 
 @dataclass
@@ -39,8 +40,11 @@ class RetryingGrid(Grid):
     inner: Grid
     patience: float
     """How long a message is sent again before its failure is handed on, s."""
+    silence: float
+    """How long an answer may take before the message is sent again beside the first one, s: what a SuperNode had in its hands when it was
+    killed is lost without a word if it is back soon."""
     _asked: dict[str, _Asked] = field(default_factory=dict)
-    """By the id of the message that is under way now."""
+    """By the ids of the messages that are under way now, several of which may be of one that the caller knows."""
     _waiting: list[_Asked] = field(default_factory=list)
     """Those that failed and will be sent again."""
     _now: dict[int, int] = field(default_factory=dict)
@@ -89,12 +93,17 @@ class RetryingGrid(Grid):
         under_way = [now for now, asked in self._asked.items() if asked.first in wanted]
         found = []
         for reply in self.inner.pull_messages(under_way) if under_way else []:
-            asked = self._asked.pop(reply.metadata.reply_to_message_id)
+            asked = self._asked.pop(reply.metadata.reply_to_message_id, None)
+            if asked is None:
+                continue  # the answer to a message that was sent twice, for the second time
+            if reply.has_error() and asked in self._asked.values():
+                continue
             if reply.has_error() and self._is_patient(asked):
                 log.warning("node %d failed (%s)", asked.message.metadata.dst_node_id, str(reply.error.reason).splitlines()[-1:])
                 asked.again_at = time.monotonic() + PAUSE
                 self._waiting.append(asked)
                 continue
+            self._asked = {now: one for now, one in self._asked.items() if one is not asked}
             reply.metadata.__dict__["_reply_to_message_id"] = asked.first
             reply.metadata.__dict__["_src_node_id"] = asked.message.metadata.dst_node_id
             found.append(reply)
@@ -116,10 +125,18 @@ class RetryingGrid(Grid):
             self._find_node(asked.message.metadata.dst_node_id)
             log.warning("asking node %d again", asked.message.metadata.dst_node_id)
             self._send(asked)
+        for asked in {id(one): one for one in self._asked.values()}.values():
+            if time.monotonic() - asked.sent_at > self.silence:
+                self._find_node(asked.message.metadata.dst_node_id)
+                log.warning("node %d is silent, asking it again", asked.message.metadata.dst_node_id)
+                asked.sent_at = time.monotonic()
+                if (sent := self._push(asked.message)) is not None:
+                    self._asked[sent] = asked
 
     def _send(self, asked: _Asked) -> None:
         """Pushes a message; a SuperLink that knows of no such node gives no id, and is asked again later."""
         sent = self._push(asked.message)
+        asked.sent_at = time.monotonic()
         if sent is not None:
             self._asked[sent] = asked
         elif self._is_patient(asked):

@@ -28,7 +28,7 @@ def main(grid: Grid, context: Context) -> None:
             log.info("round %d: accuracy %.4f, loss %.4f", version.round, version.quality.accuracy, version.quality.loss)
 
     world = fedtiny.prepare(with_messages_for(scenario_of(config), int(config["run-ahead"])))
-    last = fedtiny.serve(world, RetryingGrid(grid, float(config["node-patience"])), note)
+    last = fedtiny.serve(world, RetryingGrid(grid, float(config["node-patience"]), float(config["node-silence"])), note)
     path = Path(str(config["final-model"])).absolute()
     save_file(fedtiny.model_of(world, last.trainable), path)
     if config["round-times"]:
