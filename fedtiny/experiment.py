@@ -73,6 +73,8 @@ def run(
     about phases and rounds; `training` gives what trains packages of clients, left out: this process. Raises ScenarioError and
     other InputErrors before anything starts, ExperimentErrors later.
     """
+    if not isinstance(scenario, Scenario):
+        raise ScenarioError("this scenario is for a Flower app, it names nothing that trains: use fedtiny.run_app, or add model, data ...")
     if scenario.sweep:
         raise ScenarioError("this scenario has axes to sweep over: use `fedtiny sweep`, or leave out `sweep`", ("sweep",))
     started = time.time()

@@ -6,12 +6,15 @@ one moment, until the next reply comes or for the poll interval, whichever is so
 
 Where devices come and leave, the server learns at each look that the node of a message is not there: error 5 in place of its reply;
 while it waits, it looks every 3 s, as Flower's HttpGrid does (flwr/superlink/grid/http_grid.py of 1.41).
+
+Threads of the server app's own take turns: their messages are delivered, but one waits after the other, and the run says so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from math import inf
-from threading import get_ident
+from threading import RLock, get_ident
 from typing import Any, Final
 
 from flwr.app import Message, RecordDict
@@ -20,10 +23,14 @@ from flwr.serverapp import Grid
 from fedtiny.apps.app_rounds import AppRounds
 from fedtiny.apps.foreign_clients import RunFails
 from fedtiny.apps.legacy_rounds import Meeting
+from fedtiny.apps.server_clock import EPOCH
 from fedtiny.errors import SimulationError
 from fedtiny.federation.flower_internals import identify, node_records, run_record
 from fedtiny.federation.grid import VirtualTimeGrid
+from fedtiny.federation.messages import REPLY_UNAVAILABLE, unavailable
+from fedtiny.federation.records import isolated
 
+_ROUNDING: Final = 1e-5
 _PATIENCE: Final = 10_000
 _PATIENCE_WHILE_DEVICES_COME_AND_LEAVE: Final = 1_000_000
 """How often in a row a server app may sleep or look while nothing is under way."""
@@ -41,6 +48,9 @@ class AppGrid(Grid):
     """Of the threads in which a legacy server asks the clients of a round."""
     _open: dict[str, int] = field(default_factory=dict)
     """The nodes of messages without a reply that was taken, by the messages' ids."""
+    threads: set[int] = field(default_factory=set)
+    """Those that sent messages or waited for replies."""
+    _lock: AbstractContextManager[Any] = field(default_factory=RLock)
     _looked_at: float = -1.0
     _idle: int = 0
 
@@ -72,30 +82,32 @@ class AppGrid(Grid):
         for message in pushed:
             if not message.metadata.ttl > 0:
                 raise ValueError(f"Invalid message: {message}")
-        self.rounds.before_push(pushed)
-        ids = self.grid.push_messages(pushed)
-        for message, message_id in zip(pushed, ids, strict=True):
-            identify(message, message_id)
-            self._open[message_id] = message.metadata.dst_node_id
-            if message.has_content() and message.content.array_records:
-                self.last_arrays = message.content
-        self._idle = 0
+        with self._turn():
+            self.rounds.before_push(pushed)
+            ids = self.grid.push_messages(pushed)
+            for message, message_id in zip(pushed, ids, strict=True):
+                identify(message, message_id)
+                self._open[message_id] = message.metadata.dst_node_id
+            self._idle = 0
+            with_arrays = [message.content for message in pushed if message.has_content() and message.content.array_records]
+            self.last_arrays = isolated(with_arrays[-1]) if with_arrays else self.last_arrays
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The replies that have arrived, each handed over once; error 3 for what nobody waits for."""
         ids = list(message_ids)
-        self._miss(ids)
-        found = self._taken(self.grid.wait(ids, 0.0))
-        if found or not ids:
-            return found
-        if self._looked_at != self.grid.now:
+        with self._turn():
+            self._miss(ids)
+            found = self._taken(self.grid.wait(ids, 0.0))
+            if found or not ids:
+                return found
+            if self._looked_at != self.grid.now:
+                self._looked_at = self.grid.now
+                return []
+            self._be_patient()
+            found = self._taken(self.grid.pull_messages(ids))
             self._looked_at = self.grid.now
-            return []
-        self._be_patient()
-        found = self._taken(self.grid.pull_messages(ids))
-        self._looked_at = self.grid.now
-        return found
+            return found
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Sends messages and waits, in virtual time, for all replies or the timeout (s)."""
@@ -112,8 +124,9 @@ class AppGrid(Grid):
 
     def sleep(self, seconds: float) -> None:
         """Lets virtual time pass."""
-        self._be_patient()
-        self.grid.sleep(seconds)
+        with self._turn():
+            self._be_patient()
+            self.grid.sleep(seconds)
 
     def meet(self) -> Meeting:
         """A new meeting of threads that all ask this grid."""
@@ -122,6 +135,19 @@ class AppGrid(Grid):
 
     def wait(self, message_ids: Sequence[str], timeout: float | None = None) -> list[Message]:
         """Waits for all these replies or until the timeout (s), and hands over what has arrived."""
+        with self._turn():
+            return self._waited(message_ids, timeout)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread at a time; that others than the server app's own were here is noted."""
+        with self._lock:
+            self.threads.add(get_ident())
+            yield
+
+    def _waited(self, message_ids: Sequence[str], timeout: float | None) -> list[Message]:
         if self.grid.roll is None:
             return self._taken(self.grid.wait(message_ids, timeout))
         deadline = inf if timeout is None else self.now + timeout
@@ -135,8 +161,6 @@ class AppGrid(Grid):
                 break
         return found
 
-    # --- inside -------------------------------------------------------------------------------------------------
-
     def _miss(self, message_ids: Iterable[str]) -> None:
         """The server looks which of the nodes that it waits for are not there."""
         if self.grid.roll is not None:
@@ -145,13 +169,21 @@ class AppGrid(Grid):
                 if node is not None and not self.grid.is_there(node):
                     self.grid.give_up(message_id)
 
-    def _taken(self, replies: list[Message]) -> list[Message]:
+    def _taken(self, found: list[Message]) -> list[Message]:
+        replies = [self._valid(reply) for reply in found]
         if replies:
             for reply in replies:
                 self._open.pop(reply.metadata.reply_to_message_id, None)
             self._idle, self._looked_at = 0, -1.0
             self.rounds.after_take(replies)
         return replies
+
+    def _valid(self, reply: Message) -> Message:
+        """The reply, or error 4 where a client app gave it a time to live of its own that is over."""
+        said = reply.metadata
+        if reply.has_error() or said.created_at + said.ttl >= EPOCH + self.grid.now - _ROUNDING:
+            return reply
+        return unavailable(said.reply_to_message_id, REPLY_UNAVAILABLE, message_type=said.message_type)
 
     def _be_patient(self) -> None:
         """Raises RunFails where the server app waits for what can never come."""

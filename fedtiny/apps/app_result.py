@@ -46,6 +46,8 @@ class AppHistory:
     versions: list[Version] = field(default_factory=list)
     last_arrays: RecordDict = field(default_factory=RecordDict)
     end: float = 0.0
+    threads: int = 0
+    """How many threads of the server app sent messages or waited for replies."""
 
 
 def app_result(history: AppHistory) -> RunResult:
@@ -115,6 +117,11 @@ def _notes(history: AppHistory) -> Iterator[str]:
         yield (
             f"{sum(seen.out_of_memory.values())} pieces of work on {len(seen.out_of_memory)} devices did not fit the memory; the server "
             "got Flower's error of a ClientApp that was killed."
+        )
+    if history.threads > 1:
+        yield (
+            f"{history.threads} threads of the server app used the grid. They took turns, so times are later than those of threads that "
+            "wait together, and differ between runs."
         )
     if any(version.quality for version in history.versions):
         yield "Accuracy and loss are what clients reported of their own data, weighted by their examples."

@@ -102,7 +102,7 @@ class ForeignClients:
 
         def work() -> None:
             try:
-                replies.append(_checked(self.app(instruction, context)))
+                replies.append(_checked(self.app(instruction, context), task.message_id))
             except Exception as error:  # noqa: BLE001  (whatever it is, a SuperNode makes an error reply of it)
                 errors.append(error)
             except SystemExit:
@@ -143,8 +143,8 @@ class ForeignClients:
                 seen.examples[number] = max(int(examples), seen.examples.get(number, 0))
 
 
-def _checked(reply: object) -> Message:
-    """What the app gave, which must be a message: on a SuperNode anything else cannot be sent, and its process ends without a reply."""
-    if not isinstance(reply, Message):
+def _checked(reply: object, message_id: str) -> Message:
+    """What the app gave, which must be a reply to this message: anything else a SuperNode cannot send, or its server does not take."""
+    if not isinstance(reply, Message) or reply.metadata.reply_to_message_id != message_id:
         raise SystemExit
     return reply

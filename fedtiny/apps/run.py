@@ -76,7 +76,7 @@ def run_app(
         except RunFails as failed:
             raise failed.error from None
     grid.rounds.close()
-    history.seen, history.last_arrays = clients.seen, grid.last_arrays
+    history.seen, history.last_arrays, history.threads = clients.seen, grid.last_arrays, len(grid.threads)
     _end(history, grid.grid)
     result = app_result(history)
     result.provenance.update(_provenance(history.scenario, started))

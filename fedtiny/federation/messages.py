@@ -12,6 +12,7 @@ from fedtiny.federation.flower_internals import RUN_ID, SERVER_NODE_ID, message_
 
 CLIENT_APP_RAISED = 2
 MESSAGE_UNAVAILABLE = 3
+REPLY_UNAVAILABLE = 4
 NODE_UNAVAILABLE = 5
 CLIENT_APP_CRASHED = 8
 """Flower's codes for what went wrong with a message (flwr.common.constant.ErrorCode, which is private)."""
@@ -19,6 +20,7 @@ CLIENT_APP_CRASHED = 8
 REASONS: Final = {
     MESSAGE_UNAVAILABLE: "Error: Message Unavailable - The requested message could not be found in the database. It may have expired due "
     "to its TTL, been deleted because the destination SuperNode was removed from the federation, or never existed.",
+    REPLY_UNAVAILABLE: "Error: Reply Message Unavailable - The reply message has expired.",
     NODE_UNAVAILABLE: "Error: Node Unavailable — The destination node failed to report a heartbeat within 2 × its expected interval.",
     CLIENT_APP_CRASHED: "ClientApp stopped responding.",
 }

@@ -2,6 +2,7 @@
 but for those about time, which Flower's grid does not have."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -430,7 +431,40 @@ def test_a_client_app_whose_process_would_end_is_error_8(fleet):
         return None
 
     def main(grid, _):
-        found.extend(reply for kind in ("train", "query") for reply in grid.send_and_receive(to_all(grid, kind)))
+        found.extend(reply for kind in ("train", "query", "evaluate") for reply in grid.send_and_receive(to_all(grid, kind)))
+
+    @app.evaluate()
+    def back(message, context):
+        return message
 
     run_app(server(main), app, fleet(1))
-    assert [(reply.error.code, reply.error.reason) for reply in found] == [(8, "ClientApp stopped responding.")] * 2
+    assert [(reply.error.code, reply.error.reason) for reply in found] == [(8, "ClientApp stopped responding.")] * 3
+
+
+def test_a_reply_whose_own_time_to_live_is_over_is_error_4(fleet):
+    app, found = ClientApp(), []
+
+    @app.train()
+    def short(message, context):
+        return Message(RecordDict(), reply_to=message, ttl=5.0)
+
+    def main(grid, _):
+        for seconds in (4, 6):
+            ids = grid.push_messages(to_all(grid))
+            time.sleep(seconds)
+            found.extend(reply.error.code if reply.has_error() else None for reply in grid.pull_messages(ids))
+
+    run_app(server(main), app, fleet(1))
+    assert found == [None, 4]
+
+
+def test_threads_of_a_server_app_take_turns_and_the_run_says_so(fleet):
+    def main(grid, _):
+        with ThreadPoolExecutor(3) as pool:
+            asked = [pool.submit(grid.send_and_receive, [message]) for message in to_all(grid)]
+            found.extend(one.result()[0].content["echo"]["type"] for one in asked)
+
+    found = []
+    result = run_app(server(main), echo_app(), fleet(3))
+    assert found == ["train"] * 3
+    assert any("threads of the server app" in note for note in result.notes)

@@ -289,6 +289,11 @@ def test_a_scenario_of_fedtinys_own_training_is_refused(tmp_path):
             run_app(fedavg(), random_app(), scenario)
 
 
+def test_run_refuses_the_scenario_of_an_app_and_names_run_app(fleet):
+    with pytest.raises(ScenarioError, match="run_app"):
+        fedtiny.run(fleet(1))
+
+
 def test_a_population_is_a_fleet_too(scenario):
     text = """
 name: many
