@@ -13,6 +13,7 @@ docs/validation.md.
 """
 
 import argparse
+import importlib
 import importlib.util
 import json
 import socket
@@ -23,9 +24,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from matplotlib.figure import Figure
 
 import fedtiny
+from fedtiny.reports import style
 from fedtiny.results.files import json_text, replace_file
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +41,7 @@ ROUND_TRIPS: Final = 6
 """Round trips that a message costs a SuperNode of Flower 1.41, one after the other: counted with a relay (docs/validation.md)."""
 POLL: Final = 3.0
 """Seconds that an idle SuperNode sleeps before it looks again (Flower 1.41)."""
+PICTURE: Final = "![Seconds a block over the injected delay: FedAvg, DGA on stock SuperNodes, DGA overlapped](figures/real_makespan.png)"
 METHODS: Final = {"FedAvg": (0, 0), "DGA, stock SuperNodes": (1, 0), "DGA, overlapped": (3, 2)}
 """By name: the delay in rounds, and how many of them a trainer runs ahead."""
 
@@ -144,12 +149,12 @@ def reply_bytes(said: dict[str, Any], device: dict[str, Any]) -> float:
     """Bytes of one reply of the app."""
     network = {"kind": "custom", "latency": "0 s"}
     rounds = timed({**said, "fleet": [{"count": 2, "device": device, "network": network}]})
-    return float(rounds["bytes_up"][-1].as_py()) / (2 * (rounds.num_rows - 1))
+    return float(rounds["bytes_up"][-1].as_py() / (2 * (rounds.num_rows - 1)))
 
 
 def timed(said: dict[str, Any]) -> Any:
     """The rounds of a run without learning."""
-    scenario = fedtiny.load_scenario(APP / "scenario.yaml", {**said, "learning": "none"})
+    scenario = cast(fedtiny.Scenario, fedtiny.load_scenario(APP / "scenario.yaml", {**said, "learning": "none"}))
     return fedtiny.run(scenario).rounds
 
 
@@ -165,6 +170,75 @@ def calibrated(row: Row) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if predicted(row.method, row.one_way, row.rounds, middle)[0] > row.makespan else (middle, high)
     return (low + high) / 2
+
+
+def part(document: dict[str, Any]) -> str:
+    """The section of docs/validation.md."""
+    calibration = document["calibration"]
+    lines = [
+        "## Real Flower nodes",
+        "",
+        "A SuperLink and two SuperNodes of Flower 1.41 on one machine of 2 cores, every byte between them delayed by a relay of ours,",
+        f"training paced by sleeping: {STEPS} steps of {STEP_TIME:g} s are a block.",
+        "`python benchmarks/real/makespan.py` measures and writes this section; the app is clients/dga-overlap. FedTiny predicts from the",
+        f"step time, the injected delay and two numbers: a message costs a SuperNode {document['round_trips']} round trips, and",
+        f"{document['start_up']:.1f} s besides, which is calibrated on one other row:",
+        f"{calibration['method']} at {1000 * calibration['one_way']:g} ms, {calibration['makespan']:.1f} s.",
+        f"{document['at_once']} federations ran at the same time.",
+        "",
+        "| one way | method | measured makespan | predicted | error | measured seconds a block | predicted |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in document["rows"]:
+        error = f"{100 * (row['predicted'] / row['makespan'] - 1):+.1f}%"
+        spans = f"{row['makespan']:.1f} s | {row['predicted']:.1f} s | {error}"
+        blocks = f"{row['steady']:.2f} | {row['predicted_steady']:.2f}"
+        lines.append(f"| {1000 * row['one_way']:g} ms | {row['method']} | {spans} | {blocks} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{document['rounds']} rounds; seconds a block are those after the second round. Training alone takes 10 s a block.",
+            "",
+            PICTURE,
+        ]
+    )
+
+
+def figure(document: dict[str, Any]) -> Figure:
+    """Seconds a block over the injected delay, measured and predicted."""
+    with style.paper():
+        drawn = style.new_figure(style.ONE_COLUMN, 2.6)
+        axes = drawn.subplots()
+        for turn, method in enumerate(METHODS):
+            rows = [row for row in document["rows"] if row["method"] == method]
+            places = [1000 * row["one_way"] for row in rows]
+            color, marker = style.CYCLE[turn], style.MARKERS[turn]
+            axes.plot(places, [row["steady"] for row in rows], color=color, marker=marker, linestyle="", label=method)
+            axes.plot(places, [row["predicted_steady"] for row in rows], color=color, linestyle=style.DASHES[turn], linewidth=1.0)
+        axes.axhline(STEPS * STEP_TIME, color=style.SOFT, linewidth=0.8)
+        axes.text(1000, STEPS * STEP_TIME - 0.3, "training alone", ha="right", va="top", fontsize=7, color=style.SOFT)
+        axes.set(xlabel="injected delay, one way (ms)", ylabel="seconds a block", ylim=(0, None))
+        style.grid(axes)
+        drawn.legend(loc="outside upper left", title="measured (markers), predicted (lines)", alignment="left")
+        return drawn
+
+
+def draw(document: dict[str, Any]) -> None:
+    """Writes the numbers, the figure and the section of the page."""
+    replace_file(FIGURE.with_suffix(".json"), json_text(document).encode())
+    drawn = figure(document)
+    replace_file(FIGURE.with_suffix(".png"), style.png_bytes(drawn))
+    replace_file(FIGURE.with_suffix(".svg"), style.svg_text(drawn).encode())
+    page = ROOT / "docs" / "validation.md"
+    marks = validation_page()
+    page.write_text(marks.with_part(page.read_text(encoding="utf-8"), part(document), marks.REAL_NODES), encoding="utf-8")
+
+
+def validation_page() -> Any:
+    """The module that writes docs/validation.md."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "validation"))
+    return importlib.import_module("page")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -190,8 +264,15 @@ def main(words: Sequence[str] | None = None) -> None:
         error = f"{100 * (makespan / row.makespan - 1):+.1f} %"
         what = f"{row.method:22} {1000 * row.one_way:5.0f} ms: {row.makespan:6.1f} s"
         print(f"{what}, predicted {makespan:6.1f} s ({error}), {row.steady:.2f} s a block")
-    document = {"calibration": asdict(rows[0]), "start_up": start_up, "round_trips": ROUND_TRIPS, "rows": [asdict(row) for row in found]}
-    replace_file(FIGURE.with_suffix(".json"), json_text(document).encode())
+    document = {
+        "calibration": asdict(rows[0]),
+        "start_up": start_up,
+        "round_trips": ROUND_TRIPS,
+        "rounds": chosen.rounds,
+        "at_once": chosen.at_once,
+        "rows": [asdict(row) for row in found],
+    }
+    draw(document)
 
 
 if __name__ == "__main__":
