@@ -186,14 +186,18 @@ def test_nodes_never_see_each_others_edits_of_what_they_were_sent(world):
 
 
 def test_a_state_is_a_copy_that_no_object_of_the_app_reaches(world):
-    app, kept = ClientApp(), []
+    app, kept, contexts = ClientApp(), [], []
 
     @app.train()
     def keep(message, context):
-        if kept:
-            kept[-1]["list"].append("from outside")
+        if contexts:
+            contexts[-1].state = RecordDict()
+        contexts.append(context)
+        for record, state in kept:
+            record["list"].append("from outside")
+            state.clear()
         context.state.setdefault("kept", ConfigRecord({"list": []}))["list"].append(len(kept))
-        kept.append(context.state["kept"])
+        kept.append((context.state["kept"], context.state))
         return Message(RecordDict({"kept": context.state["kept"]}), reply_to=message)
 
     def main(grid, _):

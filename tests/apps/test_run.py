@@ -160,6 +160,8 @@ def test_work_that_does_not_take_hooks_on_saved_tensors_is_done_again_without_th
     @app.train()
     def train(message, context):
         context.state["n"] = ConfigRecord({"n": context.state["n"]["n"] + 1 if "n" in context.state else 1})
+        assert "seen" not in message.content
+        message.content["seen"] = ConfigRecord({"by": True})
         gradient = torch.func.grad(lambda weights: (torch.randn(8, 4) @ weights).sum())(torch.ones(4, 3))
         return Message(
             RecordDict({"arrays": ArrayRecord([gradient.numpy()]), "n": MetricRecord({"n": context.state["n"]["n"]})}), reply_to=message
@@ -260,6 +262,23 @@ def test_an_app_that_seeds_nothing_gives_the_same_bytes_twice_and_others_with_an
     contents = [{name: (tmp_path / str(run) / name).read_bytes() for name in names if name != "run.json"} for run in range(3)]
     assert contents[0] == contents[1]
     assert contents[0]["model.safetensors"] != contents[2]["model.safetensors"]
+
+
+def test_what_a_device_draws_depends_on_no_other_device_and_on_no_server(fleet):
+    def drawn(devices, draws):
+        def main(grid, context):
+            np.random.rand(draws)
+            messages = [Message(RecordDict({"arrays": ArrayRecord([np.zeros(3)])}), node, "train") for node in grid.get_node_ids()]
+            replies = grid.send_and_receive(messages)
+            found.extend(reply.content["arrays"].to_numpy_ndarrays()[0].tolist() for reply in replies)
+
+        found = []
+        run_app(server(main), random_app(), fleet(devices))
+        return found
+
+    few, many = drawn(2, 0), drawn(4, 7)
+    assert many[:2] == few
+    assert len({tuple(own) for own in many}) == 4
 
 
 def test_a_run_is_read_back_and_reported(fleet, tmp_path):
