@@ -33,7 +33,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say errors and what 
 Resume = Annotated[bool, typer.Option("--resume", callback=_refuse_resume, help="Not built yet: refused.")]
 ResumeSweep = Annotated[bool, typer.Option("--resume", help="Go on with the sweep that is there, and begin none.")]
 RayAddress = Annotated[
-    str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (needs fedtiny[ray]).", show_default=False)
+    str | None, typer.Option("--ray", metavar="ADDRESS|auto", help="Use this Ray cluster (the extra ray).", show_default=False)
 ]
 SweepWorkers = Annotated[
     int | None,
