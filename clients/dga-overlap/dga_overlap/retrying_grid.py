@@ -1,8 +1,7 @@
 """A Grid whose failed messages are sent again, to the same device: strategies above it see no failure until it gives up.
 
 A trainer answers the same message with the same sum however often it comes, so nothing is trained twice. A SuperNode that was
-started again has another node id: a node that was never asked anything is taken for one that has gone, and the trainer beside it says so if
-it holds another device's data.
+started again has another node id: a node that was not there at the beginning is taken for one that has gone.
 """
 
 import logging
@@ -49,8 +48,8 @@ class RetryingGrid(Grid):
     """Those that failed and will be sent again."""
     _now: dict[int, int] = field(default_factory=dict)
     """The id of the node that stands for another, which has gone."""
-    _seen: set[int] = field(default_factory=set)
-    """Every node that was ever asked something."""
+    _members: list[int] = field(default_factory=list)
+    _begun: bool = False
 
     @property
     def run(self) -> Any:
@@ -66,10 +65,10 @@ class RetryingGrid(Grid):
         return Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> list[int]:
-        """The nodes that were seen first, and those that stand for nobody."""
-        standing = set(self._now.values())
-        there = [node for node in self.inner.get_node_ids() if node not in standing]
-        return sorted({*there, *self._now})
+        """The nodes that are there; from the first message on, those that were there then: who comes later stands for one that has gone."""
+        if not self._begun:
+            self._members = sorted(self.inner.get_node_ids())
+        return list(self._members)
 
     def get_nodes(self) -> Any:
         """As the grid inside."""
@@ -78,9 +77,9 @@ class RetryingGrid(Grid):
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Sends messages; they are sent again if their nodes fail."""
         pushed = list(messages)
+        self._begun = True
         ids = []
         for message in pushed:
-            self._seen.add(message.metadata.dst_node_id)
             asked = _Asked(message, uuid4().hex)
             self._send(asked)
             ids.append(asked.first)
@@ -150,7 +149,7 @@ class RetryingGrid(Grid):
         there = set(self.inner.get_node_ids())
         if self._now.get(node, node) in there:
             return
-        free = sorted(there - set(self._now.values()) - self._seen)
+        free = sorted(there - set(self._now.values()) - set(self._members))
         if free:
             self._now[node] = free[0]
             log.warning("node %d is taken to be node %d, started again", free[0], node)
