@@ -3,6 +3,7 @@ but for those about time, which Flower's grid does not have."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -463,9 +464,15 @@ def test_a_reply_whose_own_time_to_live_is_over_is_error_4(fleet):
 
 
 def test_threads_of_a_server_app_take_turns_and_the_run_says_so(fleet):
+    all_there = Barrier(3)
+
+    def ask(grid, message):
+        all_there.wait()
+        return grid.send_and_receive([message])
+
     def main(grid, _):
         with ThreadPoolExecutor(3) as pool:
-            asked = [pool.submit(grid.send_and_receive, [message]) for message in to_all(grid)]
+            asked = [pool.submit(ask, grid, message) for message in to_all(grid)]
             found.extend(one.result()[0].content["echo"]["type"] for one in asked)
 
     found = []

@@ -14,6 +14,8 @@ from uuid import uuid4
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from dga_overlap.wire import FOLLOWS, ROUND
+
 log = logging.getLogger("flwr")
 
 
@@ -50,6 +52,10 @@ class RetryingGrid(Grid):
     """The id of the node that stands for another, which has gone."""
     _members: list[int] = field(default_factory=list)
     _begun: bool = False
+    _arrived: dict[str, Message] = field(default_factory=dict)
+    """Replies that the caller has not asked for yet, by the ids that it knows."""
+    _last_round: dict[int, int] = field(default_factory=dict)
+    """Of every node, the round of the last message."""
 
     @property
     def run(self) -> Any:
@@ -80,6 +86,7 @@ class RetryingGrid(Grid):
         self._begun = True
         ids = []
         for message in pushed:
+            self._say_what_it_follows(message)
             asked = _Asked(message, uuid4().hex)
             self._send(asked)
             ids.append(asked.first)
@@ -88,29 +95,34 @@ class RetryingGrid(Grid):
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The replies that have come, under the ids that the caller knows; errors only of those who have failed for too long."""
         self._send_again()
-        wanted = set(message_ids)
-        under_way = [now for now, asked in self._asked.items() if asked.first in wanted]
-        found = []
-        for reply in self.inner.pull_messages(under_way) if under_way else []:
+        for reply in self.inner.pull_messages(list(self._asked)) if self._asked else []:
             asked = self._asked.pop(reply.metadata.reply_to_message_id, None)
-            if asked is None:
-                continue  # the answer to a message that was sent twice, for the second time
-            if reply.has_error() and asked in self._asked.values():
-                continue
-            if reply.has_error() and self._is_patient(asked):
-                log.warning("node %d failed (%s)", asked.message.metadata.dst_node_id, str(reply.error.reason).splitlines()[-1:])
-                asked.again_at = time.monotonic() + PAUSE
-                self._waiting.append(asked)
-                continue
-            self._asked = {now: one for now, one in self._asked.items() if one is not asked}
-            reply.metadata.__dict__["_reply_to_message_id"] = asked.first
-            reply.metadata.__dict__["_src_node_id"] = asked.message.metadata.dst_node_id
-            found.append(reply)
-        return found
+            if asked is not None:  # otherwise the second answer to a message that was sent twice
+                self._take(reply, asked)
+        return [self._arrived.pop(one) for one in message_ids if one in self._arrived]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Not asked of it: FedTiny's loops push and pull."""
         raise NotImplementedError("use push_messages and pull_messages")
+
+    def _take(self, reply: Message, asked: _Asked) -> None:
+        if reply.has_error() and asked in self._asked.values():
+            return
+        if reply.has_error() and self._is_patient(asked):
+            log.warning("node %d failed (%s)", asked.message.metadata.dst_node_id, str(reply.error.reason).splitlines()[-1:])
+            asked.again_at = time.monotonic() + PAUSE
+            self._waiting.append(asked)
+            return
+        self._asked = {now: one for now, one in self._asked.items() if one is not asked}
+        reply.metadata.__dict__["_reply_to_message_id"] = asked.first
+        reply.metadata.__dict__["_src_node_id"] = asked.message.metadata.dst_node_id
+        self._arrived[asked.first] = reply
+
+    def _say_what_it_follows(self, message: Message) -> None:
+        """A message that is sent again may come after a later one: the trainer refuses that one until then."""
+        config, node = message.content["config"], message.metadata.dst_node_id
+        config[FOLLOWS] = self._last_round.get(node, 0)
+        self._last_round[node] = config[ROUND]
 
     def _is_patient(self, asked: _Asked) -> bool:
         if asked.failing_since is None:

@@ -30,7 +30,7 @@ from flwr.app import ConfigRecord, RecordDict
 import fedtiny
 from dga_overlap.finished_rounds import FinishedRound, RunFolder
 from dga_overlap.settings import load, with_messages_for
-from dga_overlap.wire import receive, send
+from dga_overlap.wire import FOLLOWS, ROUND, receive, send
 from fedtiny.federation.client_work import answered
 from fedtiny.federation.records import array_record
 from fedtiny.flower_app import learners_of
@@ -41,7 +41,7 @@ from fedtiny.training.local_work import LocalResult, LocalWork
 from fedtiny.units import TIME, parse_quantity
 
 log = logging.getLogger("dga_overlap.trainer")
-PIECE, ROUND, LOCAL_STEPS = "piece", "server-round", "local-steps"
+PIECE, LOCAL_STEPS = "piece", "local-steps"
 
 
 @dataclass
@@ -121,6 +121,8 @@ class Run:
             if self.device.run_ahead:
                 self._take(number, config, arrays)
             elif number > self.done:
+                if int(config[FOLLOWS]) != self.done:
+                    raise _too_early(number)
                 self._do(number, self.device.message(ConfigRecord(config), arrays))
             self.changed.wait_for(lambda: self.done >= number or self.failure)
         finished = self.kept.read_round(number)
@@ -136,6 +138,8 @@ class Run:
         elif arrays is not None:
             self._keep(f"average-{int(config[APPLIED]):06}", arrays)
         self.changed.notify_all()
+        if not all(self._has_come(order) for order in self.device.rounds()[self.done : number]):
+            raise _too_early(number)
 
     def _keep(self, name: str, arrays: np.ndarray) -> None:
         if self.kept.read_array(name) is None:
@@ -169,6 +173,11 @@ class Run:
             self.done = number
             self.kept.forget_array(f"average-{number - 100:06}")
             self.changed.notify_all()
+
+
+def _too_early(number: int) -> ValueError:
+    """A SuperNode handles one message at a time: while this one waited, the one it waits for could not come."""
+    return ValueError(f"round {number} was asked for before an earlier round's message had come: ask again")
 
 
 @dataclass

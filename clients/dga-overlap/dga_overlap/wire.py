@@ -12,6 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+ROUND: Final = "server-round"
+"""Key of a message's configuration: which round it asks for."""
+FOLLOWS: Final = "follows-round"
+"""Key of a message's configuration: which round the message before it, to the same node, asked for; 0 for the first."""
+
 _LENGTH: Final = struct.Struct(">Q")
 _LONGEST_HEADER: Final = 1_000_000
 _MOST_ELEMENTS: Final = 2**31
