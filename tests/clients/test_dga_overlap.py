@@ -32,8 +32,8 @@ def app(monkeypatch):
 class PostOffice:
     """A grid of nodes each of which handles one message after the other.
 
-    `fate(number, count)` says what becomes of a node's next message: "answer", "lose" (without a word), "fail", "die" (the message is lost, and
-    the node comes back under another id) or "die late" (after the work).
+    `fate(number, count)` says what becomes of a node's next message: "answer", "lose" (without a word), "fail", "die" (the message is
+    lost, and the node comes back under another id) or "die late" (after the work).
     """
 
     def __init__(self, trainers, fate):
