@@ -95,7 +95,7 @@ def measured(method: str, one_way: float, rounds: int) -> Row:
                 words = ["--scenario", str(APP / "scenario.yaml"), "--overrides", said, "--run-ahead", str(run_ahead)]
                 words += ["--step-time", f"{STEP_TIME} s", "--partition-id", str(number)]
                 words += ["--socket", str(folder / f"{number}.sock"), "--state", str(folder / f"state-{number}")]
-                federation.start_process(f"trainer-{number}", ["python", "-m", "dga_overlap.trainer", *words], cwd=APP)
+                federation.start_process(f"trainer-{number}", ["python", "-m", "fedtiny.deployment.overlapping.trainer", *words])
 
             wait_for_trainers(folder)
 

@@ -44,6 +44,11 @@ def identify(message: Message, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
+def answer_for(reply: Message, message: Message, message_id: str) -> None:
+    """Makes a reply one to a message that is known under this id, whatever was sent in its place, and from the node that it was for."""
+    reply.metadata.__dict__.update(_reply_to_message_id=message_id, _src_node_id=message.metadata.dst_node_id)
+
+
 @contextmanager
 def dated(now: Callable[[], Any]) -> Iterator[None]:
     """Inside this context, messages are created at the `datetime` that `now` gives, and their times to live count from there."""

@@ -3,6 +3,8 @@
 import itertools
 import logging
 import queue
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -24,7 +26,7 @@ def app(monkeypatch):
     """The app's folder, from where its modules come."""
     monkeypatch.syspath_prepend(str(APP))
     monkeypatch.setattr(logging.getLogger("flwr"), "level", logging.ERROR)
-    from dga_overlap import retrying_grid
+    from fedtiny.deployment.overlapping import retrying_grid
 
     monkeypatch.setattr(retrying_grid, "PAUSE", 0.05)
 
@@ -104,11 +106,11 @@ class PostOffice:
 
 def federation(tmp_path, delay, run_ahead, rounds, fate):
     """What a run of the two trainers ends with, what virtual time ends with, and the rounds that each has trained."""
-    from dga_overlap.retrying_grid import RetryingGrid
-    from dga_overlap.settings import load, with_messages_for
-    from dga_overlap.trainer import Device, Trainer
+    from fedtiny.deployment.overlapping.retrying_grid import RetryingGrid
+    from fedtiny.deployment.overlapping.run_ahead import overlapping_scenario, with_messages_for
+    from fedtiny.deployment.overlapping.trainer import Device, Trainer
 
-    scenario = load(APP / "scenario.yaml", {"strategy.delay": delay, "stop.rounds": rounds})
+    scenario = overlapping_scenario(APP / "scenario.yaml", {"strategy.delay": delay, "stop.rounds": rounds})
     trained = [[], []]
 
     class Counting(Device):
@@ -132,6 +134,11 @@ def check(tmp_path, delay, run_ahead, fate, rounds=5):
     ((real, virtual, trained),) = found
     assert max(float(np.abs(real[name] - values).max()) for name, values in virtual.items()) < 1e-6
     assert trained == [list(range(1, rounds + 1))] * 2
+
+
+def test_the_client_app_that_a_supernode_starts_for_every_message_imports_no_torch():
+    said = "import sys, fedtiny.deployment.overlapping.client_app; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize(("delay", "run_ahead"), [(10, 0), (20, 0), (20, 1), (20, 2), (30, 2)])

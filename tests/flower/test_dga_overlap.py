@@ -46,8 +46,8 @@ class Overlapping:
             "--state",
             str(self.federation.folder / f"state-{number}"),
         ]
-        command = ["python", "-m", "dga_overlap.trainer", *self.words, *own]
-        self.trainers[number] = self.federation.start_process(f"trainer-{number}", command, cwd=APP)
+        command = ["python", "-m", "fedtiny.deployment.overlapping.trainer", *self.words, *own]
+        self.trainers[number] = self.federation.start_process(f"trainer-{number}", command)
 
     def start_node(self, number):
         self.nodes[number] = self.federation.start_node(number, 2, f'trainer-socket="{self.socket(number)}"')

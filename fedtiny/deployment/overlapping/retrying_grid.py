@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from dga_overlap.wire import FOLLOWS, ROUND
+from fedtiny.deployment.overlapping.wire import FOLLOWS, ROUND
+from fedtiny.federation.flower_internals import answer_for
 
 log = logging.getLogger("flwr")
 
@@ -114,15 +115,14 @@ class RetryingGrid(Grid):
             self._waiting.append(asked)
             return
         self._asked = {now: one for now, one in self._asked.items() if one is not asked}
-        reply.metadata.__dict__["_reply_to_message_id"] = asked.first
-        reply.metadata.__dict__["_src_node_id"] = asked.message.metadata.dst_node_id
+        answer_for(reply, asked.message, asked.first)
         self._arrived[asked.first] = reply
 
     def _say_what_it_follows(self, message: Message) -> None:
         """A message that is sent again may come after a later one: the trainer refuses that one until then."""
-        config, node = message.content["config"], message.metadata.dst_node_id
+        config, node = cast(ConfigRecord, message.content["config"]), message.metadata.dst_node_id
         config[FOLLOWS] = self._last_round.get(node, 0)
-        self._last_round[node] = config[ROUND]
+        self._last_round[node] = cast(int, config[ROUND])
 
     def _is_patient(self, asked: _Asked) -> bool:
         if asked.failing_since is None:

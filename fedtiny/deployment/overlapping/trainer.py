@@ -1,6 +1,6 @@
 """The long-lived half of a device: trains while messages travel, and hands over a round when it is asked for.
 
-    python -m dga_overlap.trainer --scenario scenario.yaml --partition-id 0 --socket /run/dga/0.sock --state /var/lib/dga/0
+    python -m fedtiny.deployment.overlapping.trainer --scenario scenario.yaml --partition-id 0 --socket /run/0.sock --state /var/lib/0
 
 With `--run-ahead R` it begins round t as soon as the averages that round needs have come, whether or not anybody has asked for it yet:
 those of the rounds through t - 1 - D/K. They come with the messages of the rounds through t - R. The steps are those of FedTiny's own
@@ -20,27 +20,28 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import yaml
 from flwr.app import ConfigRecord, RecordDict
 
-import fedtiny
-from dga_overlap.finished_rounds import FinishedRound, RunFolder
-from dga_overlap.settings import load, with_messages_for
-from dga_overlap.wire import FOLLOWS, ROUND, receive, send
+from fedtiny.deployment.overlapping.finished_rounds import FinishedRound, RunFolder
+from fedtiny.deployment.overlapping.run_ahead import overlapping_scenario, strategy_of, with_messages_for
+from fedtiny.deployment.overlapping.wire import FOLLOWS, ROUND, receive, send
 from fedtiny.federation.client_work import answered
 from fedtiny.federation.records import array_record
 from fedtiny.flower_app import learners_of
+from fedtiny.preparation import World, prepare
 from fedtiny.strategies.dga_client import APPLIED, AWAITS_AVERAGE, STARTS
 from fedtiny.strategies.dga_orders import Order, Orders, Schedule
 from fedtiny.strategies.round_rates import LEARNING_RATE, SUMS_UPDATES, rates_of, stated_rates
 from fedtiny.training.local_work import LocalResult, LocalWork
 from fedtiny.units import TIME, parse_quantity
 
-log = logging.getLogger("dga_overlap.trainer")
+log = logging.getLogger("fedtiny.trainer")
 PIECE, LOCAL_STEPS = "piece", "local-steps"
 
 
@@ -48,13 +49,13 @@ PIECE, LOCAL_STEPS = "piece", "local-steps"
 class Device:
     """Whose data it is, what a round is, and how fast it may be."""
 
-    world: Any
+    world: World
     number: int
     run_ahead: int
     step_time: float
 
     def __post_init__(self) -> None:
-        self.scenario: fedtiny.Scenario = self.world.blueprint.scenario
+        self.scenario, self.strategy = self.world.blueprint.scenario, strategy_of(self.world.blueprint.scenario)
         if not self.world.participants.takes_part(self.number):
             raise SystemExit(f"--partition-id {self.number}: training does not fit this device, or the fleet has none of that number")
         self._learner = learners_of(self.world)(self.number)
@@ -62,7 +63,7 @@ class Device:
     def rounds(self) -> list[Order]:
         """What each round asks of this device, in their order, where it is asked in all of them."""
         steps = self.scenario.training.local_steps
-        schedule = Schedule.constant(steps, self.scenario.strategy.delay, whole=True)
+        schedule = Schedule.constant(steps, cast(int, self.strategy.delay), whole=True)
         orders = Orders(schedule, self.scenario.stop.rounds or 0, lambda: [0])
         made = orders.start()
         for number in range(1, (self.scenario.stop.rounds or 0) + 1):
@@ -89,7 +90,7 @@ class Device:
 
     def train(self, content: RecordDict, state: RecordDict) -> FinishedRound:
         """Does what a message says; `state` is changed."""
-        reply = answered(self.scenario.strategy.answer(content, state, self._learner), self._steps)
+        reply = answered(self.strategy.answer(content, state, self._learner), self._steps)
         return FinishedRound(reply.metrics, reply.arrays, state)
 
     def _steps(self, work: LocalWork) -> LocalResult:
@@ -150,7 +151,7 @@ class Run:
         try:
             for order in self.device.rounds()[self.done :]:
                 with self.changed:
-                    self.changed.wait_for(lambda needed=order: self._has_come(needed))
+                    self.changed.wait_for(partial(self._has_come, order))
                 self._do(order.round, self.device.content(order, self._arrays(order)))
         except Exception as error:  # noqa: BLE001 - the server is told
             with self.changed:
@@ -226,7 +227,7 @@ class Trainer:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a trainer until it is told to stop."""
     parser = argparse.ArgumentParser(
-        prog="python -m dga_overlap.trainer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m fedtiny.deployment.overlapping.trainer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scenario", type=Path, required=True, help="the scenario of the app, the same file on all nodes")
     parser.add_argument("--overrides", default="{}", help="as for the app: YAML, such as '{stop.rounds: 3}'")
@@ -238,10 +239,10 @@ def main(words: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    scenario = load(chosen.scenario, yaml.safe_load(chosen.overrides))
+    scenario = overlapping_scenario(chosen.scenario, yaml.safe_load(chosen.overrides))
     with_messages_for(scenario, chosen.run_ahead)
     seconds = parse_quantity(chosen.step_time, TIME, "a time such as 500 ms")
-    device = Device(fedtiny.prepare(scenario), chosen.partition_id, chosen.run_ahead, seconds)
+    device = Device(prepare(scenario), chosen.partition_id, chosen.run_ahead, seconds)
     Trainer(device, chosen.state).serve(chosen.socket)
     return 0
 

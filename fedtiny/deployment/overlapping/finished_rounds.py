@@ -9,7 +9,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, RecordDict
@@ -98,7 +98,7 @@ class RunFolder:
     def _write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         part = self.folder / f"{name}.part"
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **cast(dict[str, Any], arrays))
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.folder / name)
