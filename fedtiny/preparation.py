@@ -17,13 +17,14 @@ from fedtiny.blueprint import Blueprint, blueprint
 from fedtiny.datasets.base import Dataset
 from fedtiny.design.pretraining import Shares, pretrain, pretrained_values, public_examples, shares_of
 from fedtiny.design.quantization import calibration_inputs, quantize
-from fedtiny.design.transfer import put_back, tensors_of, transfer
+from fedtiny.design.transfer import adopt, put_back, tensors_of, transfer
 from fedtiny.design.weight_codebook import compress_frozen_weights
 from fedtiny.device_classes import timed_fleet
 from fedtiny.enrolment import OwnParts, Participants, decided, enrol, split
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.population import Population
 from fedtiny.models.base import IMAGENET, Model, Pretraining
+from fedtiny.models.checkpoint import Checkpoint
 from fedtiny.models.given_network import GivenNetwork
 from fedtiny.models.mobile_model import MobileModel
 from fedtiny.models.python_network import PythonNetwork
@@ -136,9 +137,12 @@ def _initial_values(
     model, network = plans.scenario.model, plans.network
     if isinstance(model.pretrained, str):
         return transfer(network, plans.summary, model.pretrained)
+    if isinstance(model, Checkpoint):
+        notes = ("The network and its values are those of a checkpoint.", *adopt(network, plans.summary, model.values(), model.path))
+    else:
+        notes = transfer(network, plans.summary, IMAGENET) if model.pretrained and model.has_imagenet_weights else ()
     if model.pretrained is None:
-        return ()
-    notes = transfer(network, plans.summary, IMAGENET) if model.has_imagenet_weights else ()
+        return notes
     if not model.pretrained.new_head:
         _pretrained(plans, model.pretrained, dataset, train, shares, progress)
         return notes
@@ -247,7 +251,12 @@ def _warnings(plans: Blueprint, counted: list[tuple[Participant, int]]) -> list[
     total = plans.summary.parameter_elements
     for plan in dict.fromkeys(participant.plan for participant in participants if participant.fits):
         trained = plan.trainable_elements(plans.summary)
-        if plans.scenario.learning == "real" and plans.scenario.model.pretrained is None and trained < total:
+        if (
+            plans.scenario.learning == "real"
+            and plans.scenario.model.pretrained is None
+            and not plans.scenario.model.has_values
+            and trained < total
+        ):
             warnings.append(
                 f"update {plan.scheme} freezes {1 - trained / total:.0%} of a network with random values: "
                 "what is frozen knows nothing; add model.pretrained, for example {steps: 300}"

@@ -54,6 +54,8 @@ class Model(Part, ABC):
     """What the network reads."""
     has_imagenet_weights: ClassVar[bool] = False
     """Whether `pretrained: imagenet` is offered."""
+    has_values: ClassVar[bool] = False
+    """Whether the kind brings its own values, so that a network of it knows something without pre-training."""
     pretrained: Pretraining | str | None = None
     """Pre-training before time 0, or the path of a .safetensors file with initial values; random values otherwise."""
     pretrained_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None

@@ -15,6 +15,7 @@ from fedtiny.datasets.partition import AnyPartition
 from fedtiny.datasets.synthetic import Synthetic
 from fedtiny.datasets.text import Text
 from fedtiny.models.char_lstm import CharLstm
+from fedtiny.models.checkpoint import Checkpoint
 from fedtiny.models.efficientnet_lite0 import EfficientNetLite0
 from fedtiny.models.keyword_cnn import KeywordCnn
 from fedtiny.models.linear import Linear
@@ -54,6 +55,7 @@ AnyModel = Annotated[
     | MobileNetV2W035
     | ProxylessNasW03
     | EfficientNetLite0
+    | Checkpoint
     | PythonNetwork,
     Field(discriminator="kind"),
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from fedtiny.datasets.text import corpus_digest, corpus_files
 from fedtiny.errors import CatalogError, DataError, FedTinyError, ModelError, ScenarioError
 from fedtiny.fleet.profile_file import PROFILE, read_profile
 from fedtiny.models.base import IMAGENET
+from fedtiny.models.checkpoint_folder import ARCHITECTURE
 from fedtiny.models.given_network import given_network
 from fedtiny.parts import DescribedSchema, Part
 from fedtiny.scenario.allowed import keys_at, with_kinds
@@ -224,7 +225,8 @@ def with_files(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(below, dict) and isinstance(below.get(key), str) and (key, below[key]) not in _NO_FILES and key in allowed:
             file = (folder / Path(below[key]).expanduser()).resolve()
             several = below.get("kind") == "text"
-            found = {digest: _digest(file, below.get(digest), (part, key), several=several)} if digest in allowed else {}
+            said = file / ARCHITECTURE if below.get("kind") == "checkpoint" and key == "path" else file
+            found = {digest: _digest(said, below.get(digest), (part, key), several=several)} if digest in allowed else {}
             plain = {**plain, part: {**below, key: str(file), **found}}
     return _with_files_of_fleet(plain, folder)
 
