@@ -20,10 +20,9 @@ from fedtiny.costs.step import StepCost, step_cost, total_cost
 from fedtiny.datasets.partition import Iid
 from fedtiny.datasets.partition_family import KnownOfClients, check_enough
 from fedtiny.datasets.synthetic import Synthetic
-from fedtiny.design.pretraining import shares_of
+from fedtiny.design.pretraining import public_count, shares_of
 from fedtiny.fleet.enrolled import EnrolledDevices
 from fedtiny.fleet.fleet import GroupMembers, Members, Traits
-from fedtiny.models.base import Pretraining
 from fedtiny.participation import Participant, assigned, decide_counted, paces_of
 from fedtiny.population_classes import PopulationClasses, population_classes
 from fedtiny.scenario.schema import Scenario
@@ -229,9 +228,7 @@ def _equal_sizes(plans: Blueprint) -> _EqualSizes | None:
     if not (isinstance(data, Synthetic) and isinstance(data.partition, Iid)) or (data.train_examples or 0) > data.examples:
         return None
     examples = data.train_examples or data.examples
-    recipe = scenario.model.pretrained
-    if isinstance(recipe, Pretraining):
-        examples -= round(recipe.share * examples)
+    examples -= public_count(scenario.model, examples)
     check_enough(np.broadcast_to(np.int64(0), examples), len(plans.fleet))
     return _EqualSizes(examples, len(plans.fleet))
 
@@ -243,7 +240,7 @@ def _split_sizes(plans: Blueprint) -> _SplitSizes:
         scenario.data if isinstance(scenario.data, Synthetic) else scenario.data.model_copy(update={"image_size": None, "channels": None})
     )
     dataset = data.load(plans.streams)
-    shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
+    shares = shares_of(dataset, scenario.model, plans.streams)
     owners = None if dataset.client_train is None else dataset.client_train[shares.private]
     memory = np.concatenate([np.full(group.count, group.device.memory) for group in _groups(plans)])
     known = KnownOfClients(owners, np.unique(memory, return_inverse=True)[1])

@@ -73,7 +73,7 @@ def prepare(scenario: Scenario, *, allow_code: bool = False, progress: TrainingP
     """
     plans = blueprint(scenario, allow_code=allow_code)
     dataset = scenario.data.load(plans.streams)
-    shares = shares_of(dataset, scenario.model.pretrained, plans.streams)
+    shares = shares_of(dataset, scenario.model, plans.streams)
     plans, participants = enrol(plans, dataset, shares, allow_code=allow_code)
     dtype = dtype_of(scenario.training.precision)
     train = _examples(dataset.train_inputs, dataset.train_targets, dtype)
@@ -235,7 +235,7 @@ def check(scenario: Scenario, *, allow_code: bool = False) -> Checked:
     plans = blueprint(scenario, allow_code=allow_code)
     if scenario.training.batch_size == "all":
         dataset = scenario.data.load(plans.streams)
-        parts = split(plans, dataset, shares_of(dataset, scenario.model.pretrained, plans.streams))
+        parts = split(plans, dataset, shares_of(dataset, scenario.model, plans.streams))
     else:
         parts = [np.arange(0) for _ in plans.fleet]
     plans, participants = decided(plans, parts, allow_code=allow_code)

@@ -29,7 +29,8 @@ from fedtiny.design.netaug import augmented_network, cross_entropy_of, netaug_ba
 from fedtiny.design.transfer import fill, read_checkpoint
 from fedtiny.errors import DataError, ModelError
 from fedtiny.models.augmentation import NetAug
-from fedtiny.models.base import Pretraining
+from fedtiny.models.base import Model, Pretraining
+from fedtiny.models.checkpoint import Checkpoint, PublicShare
 from fedtiny.models.folding import batch_normalized_twin, estimate_statistics, fold, is_folded
 from fedtiny.randomness import Streams
 from fedtiny.training.local import Examples, FlatNetwork
@@ -52,13 +53,20 @@ class Shares:
     private: np.ndarray
 
 
-def shares_of(dataset: Dataset, pretrained: Pretraining | str | None, streams: Streams) -> Shares:
+def public_count(model: Model, examples: int) -> int:
+    """How many of the training examples are public: those that the network is, or was, pre-trained on."""
+    seen = model.public if isinstance(model, Checkpoint) and model.public else model.pretrained
+    return round(seen.share * examples) if isinstance(seen, Pretraining | PublicShare) else 0
+
+
+def shares_of(dataset: Dataset, model: Model, streams: Streams) -> Shares:
     """Splits the training set (examples,) into the public share and the rest; both sorted."""
     count = len(dataset.train_targets)
-    if not isinstance(pretrained, Pretraining):
+    public = public_count(model, count)
+    if not public:
         return Shares(np.arange(0), np.arange(count))
-    order = streams.numpy("data", "public").permutation(count)
-    public = round(pretrained.share * count)
+    seen = Streams(model.public.seed) if isinstance(model, Checkpoint) and model.public else streams
+    order = seen.numpy("data", "public").permutation(count)
     return Shares(np.sort(order[:public]), np.sort(order[public:]))
 
 

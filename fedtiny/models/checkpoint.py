@@ -1,16 +1,26 @@
 """A network that FedTiny wrote, with the values that it then had: what `fedtiny design` ends with."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from fedtiny.errors import ModelError
 from fedtiny.models.base import Model, Pretraining, lite_residual_wanted
 from fedtiny.models.checkpoint_folder import CheckpointDescription, read_description, read_values
 from fedtiny.models.initialization import initialize
+from fedtiny.parts import Part
+
+
+class PublicShare(Part):
+    """Which training examples a checkpoint was made from; no client holds them."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """The share of the training examples."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """The seed of the scenario that it was made for: with the same data it gives the same examples."""
 
 
 class Checkpoint(Model):
@@ -26,6 +36,8 @@ class Checkpoint(Model):
     nothing at first."""
     any_size: bool = False
     """Whether it also takes images of another size than it was made for."""
+    public: PublicShare | None = None
+    """The share of the training examples that it was made from, which no client holds; left out: none, it knows other data."""
     has_values: ClassVar[bool] = True
 
     @field_validator("pretrained")
@@ -34,6 +46,12 @@ class Checkpoint(Model):
         if isinstance(value, str):
             raise ValueError("a checkpoint has its own values: leave out pretrained, or train on with, for example, {steps: 300}")
         return value
+
+    @model_validator(mode="after")
+    def _knows_one_public_share(self) -> Self:
+        if self.public is not None and self.pretrained is not None:
+            raise ValueError("a checkpoint is made from its public share or trained on with pretrained.share: leave out one of them")
+        return self
 
     def build(self, input_shape: tuple[int, int, int], classes: int, *, lite_residual: bool, generator: torch.Generator) -> nn.Module:
         """The network with random values; preparation fills in the checkpoint's."""

@@ -2,18 +2,22 @@ import hashlib
 import json
 import struct
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
 import fedtiny
+from fedtiny.design.pretraining import shares_of
 from fedtiny.errors import InputError, ModelError
 from fedtiny.models.checkpoint import Checkpoint
 from fedtiny.models.checkpoint_folder import ARCHITECTURE, VALUES, read_description, read_values, write_checkpoint
 from fedtiny.models.inverted_bottleneck import convolution_unit, folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture, Stem, block
 from fedtiny.models.mobile_network import build_mobile_network
+from fedtiny.preparation import prepare
+from fedtiny.randomness import Streams
 
 SHAPE = (1, 8, 8)
 UPDATES = ["full", "last", "norm_last", "bias", "tinytl", {"kind": "sparse", "biases": 2, "weights": {"6": 0.5}}, "automatic"]
@@ -165,6 +169,17 @@ def test_a_checkpoint_is_trained_with_every_update_scheme(tmp_path, folder, upda
 def test_a_run_begins_with_the_values_of_the_checkpoint(tmp_path, folder):
     result = fedtiny.run(scenario(tmp_path, folder, "last", **{"stop.rounds": 0}))
     assert {name: value.tolist() for name, value in result.model.items()} == {name: value.tolist() for name, value in read(folder).items()}
+
+
+def test_clients_do_not_hold_the_examples_that_a_checkpoint_was_made_from_whatever_their_own_seed(tmp_path, folder):
+    loaded = scenario(tmp_path, folder, "last", **{"model.public": {"share": 0.3, "seed": 4}, "data.train_examples": None})
+    whole = loaded.data.load(Streams(0))
+    expected = np.sort(Streams(4).numpy("data", "public").permutation(len(whole.train_targets))[: round(0.3 * len(whole.train_targets))])
+    for seed in (0, 4, 5):
+        shares = shares_of(whole, loaded.model, Streams(seed))
+        assert np.array_equal(shares.public, expected)
+    held = np.concatenate([participant.batches.indices for participant in prepare(loaded).participants])
+    assert sorted(held) == sorted(set(range(len(whole.train_targets))) - set(expected))
 
 
 def test_the_resolved_scenario_names_the_content_of_the_checkpoint(tmp_path, folder):
