@@ -35,6 +35,7 @@ from fedtiny.command_options import (
     Trials,
     overrides,
 )
+from fedtiny.deployment_commands import DEPLOY_EXAMPLE, deploy
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_json, print_table
@@ -234,6 +235,7 @@ def report(
 app.command(epilog=MEMORY_EXAMPLE)(memory)
 app.command("app", epilog=APP_EXAMPLE)(flower_app)
 app.command(epilog=PLAN_EXAMPLE)(plan)
+app.command(epilog=DEPLOY_EXAMPLE)(deploy)
 app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
 app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)
 

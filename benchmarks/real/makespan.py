@@ -1,15 +1,16 @@
 """Makespans of FedAvg, DGA on stock SuperNodes and DGA overlapped on real Flower nodes behind a slow network, and what FedTiny predicts.
 
-    python benchmarks/real/makespan.py [--rounds 6] [--delays 0 0.1 0.3 1] [--calibration 0.2] [--at-once 1]
+    python benchmarks/real/makespan.py [--rounds 6] [--delays 0 0.1 0.3 1] [--calibration 0.2] [--repeats 3] [--at-once 1]
 
 A SuperLink and two SuperNodes on loopback, each node behind a relay (tests/flower/relay.py) that delays every byte by so long each way, run
 the app of clients/dga-overlap. Its trainers pace themselves by sleeping: a block of ten local steps takes ten seconds. FedAvg is DGA with
 D = 0; "stock" trains when a message asks for it, "overlapped" has its trainer run ahead by two rounds. Two messages are in flight in both.
 
-The prediction is FedTiny's own plan of the same scenario. Of the device it is told the step time; of the network that a message takes
-ROUND_TRIPS of the injected round trip; and what a SuperNode adds to every message, `start_up`, is taken from one other row: FedAvg at
-the delay of `--calibration`, which is not in the table. Writes docs/figures/real_makespan.json, .png and .svg, and the table of
-docs/validation.md.
+The prediction is FedTiny's own run without learning of the same scenario. Of the device it is told the step time, and the requests of which
+a message consists (REQUESTS); of the network the injected delay; and what a SuperNode adds to every message, `start_up`, is taken from one
+other row: FedAvg at the delay of `--calibration`, which is not in the table. When SuperNodes look for messages depends on when they were
+switched on: predictions are means over that moment (SEEDS), measurements over `--repeats` runs. Writes docs/figures/real_makespan.json,
+.png and .svg, and the table of docs/validation.md.
 """
 
 import argparse
@@ -22,8 +23,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, cast
 
 from matplotlib.figure import Figure
@@ -37,8 +39,9 @@ APP = ROOT / "clients" / "dga-overlap"
 RELAY = ROOT / "tests" / "flower" / "relay.py"
 FIGURE = ROOT / "docs" / "figures" / "real_makespan"
 STEPS, STEP_TIME, SECONDS_TO_PREPARE = 10, 1.0, 120.0
-ROUND_TRIPS: Final = 6
-"""Round trips that a message costs a SuperNode of Flower 1.41, one after the other: counted with a relay (docs/validation.md)."""
+REQUESTS: Final = {"download": 6, "upload": 6, "turnaround": "0.4 s"}
+"""What a message costs a SuperNode of Flower 1.41, counted in a relay: see `fedtiny.fleet.device.Requests`."""
+SEEDS: Final = 20
 POLL: Final = 3.0
 """Seconds that an idle SuperNode sleeps before it looks again (Flower 1.41)."""
 PICTURE: Final = "![Seconds a block over the injected delay: FedAvg, DGA on stock SuperNodes, DGA overlapped](figures/real_makespan.png)"
@@ -48,7 +51,7 @@ METHODS: Final = {"FedAvg": (0, 0), "DGA, stock SuperNodes": (1, 0), "DGA, overl
 
 @dataclass(frozen=True)
 class Row:
-    """One run: what was injected, what came, and what was foretold (s)."""
+    """Some runs of one kind: what was injected, what came on average, and what was foretold (s)."""
 
     method: str
     one_way: float
@@ -56,6 +59,8 @@ class Row:
     makespan: float
     steady: float
     """Seconds per block after the second one."""
+    makespans: tuple[float, ...] = ()
+    """Of every run."""
     predicted: float | None = None
     predicted_steady: float | None = None
 
@@ -115,6 +120,12 @@ def measured(method: str, one_way: float, rounds: int) -> Row:
     return Row(method, one_way, rounds, times[-1], (times[-1] - times[2]) / (rounds - 2))
 
 
+def mean_of(runs: Sequence[Row]) -> Row:
+    """Runs of one kind as one row."""
+    spans, steady = [run.makespan for run in runs], [run.steady for run in runs]
+    return replace(runs[0], makespan=fmean(spans), steady=fmean(steady), makespans=tuple(spans))
+
+
 def wait_for_trainers(folder: Path) -> None:
     """A run is of devices that are ready: a trainer listens when it has prepared its data and network."""
     end = time.monotonic() + SECONDS_TO_PREPARE
@@ -132,17 +143,18 @@ def predicted(method: str, one_way: float, rounds: int, start_up: float) -> tupl
     since the next one lies ready.
     """
     late, run_ahead = METHODS[method]
-    trips = ROUND_TRIPS * 2 * one_way
     said: dict[str, Any] = {"strategy.delay": late * STEPS, "training.local_steps": STEPS, "stop.rounds": rounds, "evaluation.every": 1000}
     device: dict[str, Any] = {"kind": "custom", "memory": "1 GB", "step_time": f"{STEP_TIME} s"}
-    network: dict[str, Any] = {"kind": "custom", "latency": f"{trips / 2} s"}
+    network = {"kind": "custom", "latency": f"{one_way} s"}
     if run_ahead:
-        seconds = start_up + trips
+        fetching, sending = (2 * one_way * (trips - before) for trips, before in ((6, 1), (6, -1)))
+        seconds = max(start_up, fetching) + sending
         network = {"kind": "custom", "latency": "0 s", "uplink": f"{reply_bytes(said, device) / seconds} B/s"}
     else:
-        device |= {"runtime": "serial", "polling_interval": f"{POLL} s", "start_up": f"{start_up} s"}
-    ends = round_ends({**said, "fleet": [{"count": 2, "device": device, "network": network}]})
-    return ends[-1], (ends[-1] - ends[2]) / (rounds - 2)
+        device |= {"runtime": "serial", "polling_interval": f"{POLL} s", "start_up": f"{start_up} s", "requests": REQUESTS}
+    fleet = [{"count": 2, "device": device, "network": network}]
+    ends = [round_ends({**said, "fleet": fleet, "seed": seed}) for seed in range(1 if run_ahead else SEEDS)]
+    return fmean(one[-1] for one in ends), fmean((one[-1] - one[2]) / (rounds - 2) for one in ends)
 
 
 def reply_bytes(said: dict[str, Any], device: dict[str, Any]) -> float:
@@ -174,24 +186,27 @@ def calibrated(row: Row) -> float:
 
 def part(document: dict[str, Any]) -> str:
     """The section of docs/validation.md."""
-    calibration = document["calibration"]
+    calibration, requests = document["calibration"], document["requests"]
     lines = [
         "## Real Flower nodes",
         "",
         "A SuperLink and two SuperNodes of Flower 1.41 on one machine of 2 cores, every byte between them delayed by a relay of ours,",
         f"training paced by sleeping: {STEPS} steps of {STEP_TIME:g} s are a block.",
         "`python benchmarks/real/makespan.py` measures and writes this section; the app is clients/dga-overlap. FedTiny predicts from the",
-        f"step time, the injected delay and two numbers: a message costs a SuperNode {document['round_trips']} round trips, and",
-        f"{document['start_up']:.1f} s besides, which is calibrated on one other row:",
+        f"step time, the injected delay, what was counted in a relay (`requests`: {requests['download']} round trips to fetch a message,",
+        f"{requests['upload']} to send its reply; SuperNodes look every {POLL:g} s; the server takes {requests['turnaround']} from reply to next message),",
+        f"and the start of a process for every message, {document['start_up']:.1f} s, which is calibrated on one other row:",
         f"{calibration['method']} at {1000 * calibration['one_way']:g} ms, {calibration['makespan']:.1f} s.",
-        f"{document['at_once']} federations ran at the same time.",
+        f"Means of {document['repeats']} runs, {document['at_once']} at the same time, with the least and most; when SuperNodes look depends on when they were",
+        "switched on, and with FedAvg both wait for the one that looks later: predictions are means over that moment.",
         "",
         "| one way | method | measured makespan | predicted | error | measured seconds a block | predicted |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in document["rows"]:
         error = f"{100 * (row['predicted'] / row['makespan'] - 1):+.1f}%"
-        spans = f"{row['makespan']:.1f} s | {row['predicted']:.1f} s | {error}"
+        ends = f"{min(row['makespans']):.0f} to {max(row['makespans']):.0f}"
+        spans = f"{row['makespan']:.1f} s ({ends}) | {row['predicted']:.1f} s | {error}"
         blocks = f"{row['steady']:.2f} | {row['predicted_steady']:.2f}"
         lines.append(f"| {1000 * row['one_way']:g} ms | {row['method']} | {spans} | {blocks} |")
     return "\n".join(
@@ -247,14 +262,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--delays", type=float, nargs="+", default=[0.0, 0.1, 0.3, 1.0])
     parser.add_argument("--calibration", type=float, default=0.2)
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each kind")
     parser.add_argument("--at-once", type=int, default=1, help="federations at the same time; they mostly sleep")
     chosen = parser.parse_args(words)
     wanted = [("FedAvg", chosen.calibration), *((method, delay) for delay in chosen.delays for method in METHODS)]
     with ThreadPoolExecutor(chosen.at_once) as pool:
-        rows = []
-        for row in pool.map(lambda one: measured(one[0], one[1], chosen.rounds), wanted):
-            print(row, flush=True)
-            rows.append(row)
+        runs = []
+        for run in pool.map(lambda one: measured(one[0], one[1], chosen.rounds), wanted * chosen.repeats):
+            print(run, flush=True)
+            runs.append(run)
+    rows = [mean_of([run for run in runs if (run.method, run.one_way) == place]) for place in wanted]
     start_up = calibrated(rows[0])
     print(f"start_up {start_up:.2f} s, from {rows[0].method} at {rows[0].one_way} s")
     found = []
@@ -267,7 +284,8 @@ def main(words: Sequence[str] | None = None) -> None:
     document = {
         "calibration": asdict(rows[0]),
         "start_up": start_up,
-        "round_trips": ROUND_TRIPS,
+        "requests": REQUESTS,
+        "repeats": chosen.repeats,
         "rounds": chosen.rounds,
         "at_once": chosen.at_once,
         "rows": [asdict(row) for row in found],

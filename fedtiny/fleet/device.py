@@ -20,8 +20,10 @@ in Flower 1.41 (flwr/supernode/start_client_internal.py) it sleeps 3 s when ther
 message. On a quiet x86 machine with two cores, from one reply to the next of four messages that were queued, we measured 2.9 to 4.0 s
 with a ClientApp that imports torch and 1.7 to 2.1 s with one that does not; a simulation with `polling_interval: 3 s` and
 `start_up: 4.2 s` came within 5 % of the time of a real federation of two SuperNodes (36.8 s for 35.2 s, 57.8 s for 54.9 s).
-On a Raspberry Pi the same imports take several times as long. What is left out: the requests that Flower makes for every message (about
-ten for one flat array, two at a time), which over a long round trip add about six of those to it.
+On a Raspberry Pi the same imports take several times as long. Flower makes several requests for every message, one after the other
+but for two at a time, each of which takes a round trip: `requests`. Counted in a relay between SuperNode and SuperLink (Flower 1.41,
+one flat array a message): to look, four for what the message holds and one to confirm it; to announce the reply and four for what it
+holds, and one more where the connection has been closed because it was idle for 5 s, as during most training.
 """
 
 from typing import Annotated, Any, Final, Literal, Self, final
@@ -35,7 +37,7 @@ from fedtiny.units import Bytes, BytesPerSecond, MacsPerSecond, PositiveSeconds,
 Runtime = Literal["overlapping", "serial"]
 """Whether a device can transfer while it trains, or does one message at a time (such as a stock Flower SuperNode)."""
 
-SERIAL_KEYS: Final = ("polling_interval", "start_up")
+SERIAL_KEYS: Final = ("polling_interval", "start_up", "requests")
 """What only a serial runtime has."""
 
 _ABOUT_OPERATORS: Final = ("dispatch_overhead", "dispatched", "convolution_overhead", "group_overhead", "backward_factor", "weight_factor")
@@ -53,6 +55,24 @@ MICROCONTROLLER: Final = "microcontroller"
 
 CUSTOM: Final = "custom"
 """Name and class of a device, and name of a network, that a scenario describes itself."""
+
+
+@final
+class Requests(Part):
+    """Round trips that a serial runtime makes one after the other, as a stock Flower SuperNode does.
+
+    Between a look that finds a message and the beginning of its work lie ``2 download - 1`` latencies, the answer to the look and what
+    else is fetched; `start_up` begins with that answer, and only what is left of it then comes after. Between the end of the work and its
+    reply at the server lie ``2 upload - 1`` latencies. The next look reaches the server two latencies after the reply has, and later ones
+    a polling interval and two latencies after each other.
+    """
+
+    download: Annotated[int, Field(ge=1, le=100)] = 1
+    """Requests to fetch a message, the look among them."""
+    upload: Annotated[int, Field(ge=1, le=100)] = 1
+    """Requests to send a reply."""
+    turnaround: Interval = 0.0
+    """Seconds that the server takes from the last reply of a round to the next message: a look that comes sooner finds nothing."""
 
 
 @final
@@ -159,6 +179,8 @@ class _Capabilities(Part):
     """Seconds between two looks for messages of a `serial` device that has none; 0: it notices them at once."""
     start_up: Interval = 0.0
     """Seconds of processor time that a `serial` device spends on every message before its work begins: a new process, its imports."""
+    requests: Requests | None = None
+    """The requests of which a message of a `serial` device consists; left out: it comes in one latency, and its reply leaves in one."""
 
     @model_validator(mode="after")
     def _waits_as_its_runtime_does(self) -> Self:
@@ -260,6 +282,8 @@ class DeviceOverride(Part):
     """Seconds between two looks for messages of serial devices that have none; needs runtime: serial here, whatever the profiles say."""
     start_up: Seconds | None = None
     """Seconds of processor time that serial devices spend on every message before its work begins; needs runtime: serial here."""
+    requests: Requests | None = None
+    """The requests of which a message of serial devices consists; needs runtime: serial here."""
 
     @model_validator(mode="after")
     def _times_in_one_way(self) -> Self:
@@ -293,5 +317,5 @@ class DeviceOverride(Part):
         if self.dispatched == "layers":
             stated["convolution_overhead"] = 0.0
         if self.runtime == "overlapping":
-            stated |= dict.fromkeys(SERIAL_KEYS, 0.0)
+            stated |= {key: type(profile).model_fields[key].default for key in SERIAL_KEYS}
         return profile.model_copy(update=stated)

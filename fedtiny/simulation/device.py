@@ -18,7 +18,7 @@ What happens to a message on its way through it is journey.py.
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import simpy
 
@@ -48,10 +48,12 @@ class SimulatedDevice:
         "downlink",
         "drops_out",
         "heat",
+        "looks_every",
         "looks_since",
         "presence",
         "processor",
         "session",
+        "start_up",
         "trace",
         "traits",
         "uplink",
@@ -71,7 +73,9 @@ class SimulatedDevice:
         throttling = traits.device.throttling
         self.heat = None if throttling is None else Heat(throttling)
         self.session = None if traits.device.runtime == "overlapping" else Turns(agenda)
-        self.looks_since = _first_look(traits, streams)
+        self.start_up = _start_up(traits)
+        """Seconds of start-up that are left when a message has been fetched."""
+        self.looks_every, self.looks_since = _interval(traits), _first_look(traits, streams)
         """When it was last done with a message (s); it looks for others then and every polling interval after."""
         self.drops_out: Callable[[int, int], bool] | None = partial(drops_out, traits, streams) if traits.dropout else None
 
@@ -85,7 +89,7 @@ class SimulatedDevice:
 
     def accept(self, burst: Sequence[Work]) -> None:
         """Starts the messages of one burst on their way, in order, with one latency draw for all of them."""
-        latency = self.downlink.draw_latency()
+        latency = self.downlink.draw_latency() * self._requests("download")
         for work in burst:
             self.agenda.first(Journey(self, work, latency), SENT)
 
@@ -98,18 +102,43 @@ class SimulatedDevice:
         now, `passed` seconds later."""
         return seconds - passed if self.heat is None else self.heat.stop(self.agenda.environment.now)
 
+    def upload_latency(self) -> float:
+        """Seconds from the end of a reply's transfer to its arrival, but for jitter drawn anew every time."""
+        return self.uplink.draw_latency() * self._requests("upload")
+
+    def look_again(self) -> None:
+        """It is done with a message whose reply arrives now, and will look for the next."""
+        requests = self.traits.device.requests
+        after = 0.0 if requests is None else max(0.0, 2 * self.traits.network.latency - requests.turnaround)
+        self.looks_since = self.agenda.environment.now + after
+
+    def _requests(self, direction: Literal["download", "upload"]) -> int:
+        requests = self.traits.device.requests
+        return 1 if requests is None else 2 * getattr(requests, direction) - 1
+
     def next_look(self, pushed: float) -> float:
         """When it notices a message that was pushed at this time, where it does nothing else (s)."""
-        now, interval, since = self.agenda.environment.now, self.traits.device.polling_interval, self.looks_since
+        now, interval, since = self.agenda.environment.now, self.looks_every, self.looks_since
         if not interval or pushed < since:
-            return now
+            return max(now, since)
         # what comes just when it looks comes too late where it has only just finished, and is noticed where it has waited
         looks = max(1, math.ceil((now - since) / interval - _ROUNDING))
         return max(now, since + looks * interval)
 
 
+def _interval(traits: Traits) -> float:
+    """Seconds between two looks: where each is a request, its round trip is part of that."""
+    trip = 0.0 if traits.device.requests is None else 2 * traits.network.latency
+    return traits.device.polling_interval and traits.device.polling_interval + trip
+
+
+def _start_up(traits: Traits) -> float:
+    requests, start_up = traits.device.requests, traits.device.start_up
+    return start_up if requests is None else max(0.0, start_up - 2 * traits.network.latency * (requests.download - 1))
+
+
 def _first_look(traits: Traits, streams: Streams) -> float:
-    interval = traits.device.polling_interval
+    interval = _interval(traits)
     if not interval:
         return 0.0
     return interval * (float(streams.numpy("group", traits.group, "device", traits.index, "polling").random()) - 1.0)

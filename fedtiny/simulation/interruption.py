@@ -39,7 +39,7 @@ class Owner(Protocol):
     uplink: Link
     processor: Turns
     session: Turns | None
-    looks_since: float
+    start_up: float
     drops_out: Callable[[int, int], bool] | None
     presence: Presence | None
 
@@ -52,6 +52,12 @@ class Owner(Protocol):
 
     def next_look(self, pushed: float) -> float:
         """When it notices a message that was pushed at this time, where it does nothing else (s)."""
+
+    def look_again(self) -> None:
+        """It is done with a message whose reply arrives now, and will look for the next."""
+
+    def upload_latency(self) -> float:
+        """Seconds from the end of a reply's transfer to its arrival."""
 
 
 class Passage(Protocol):

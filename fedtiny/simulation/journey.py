@@ -136,7 +136,7 @@ class Journey(simpy.Event):
             self._end()
             return
         self.size, self.payload, self.execution = execution.reply_bytes, execution.reply_payload_bytes, execution
-        start_up = device.traits.device.start_up
+        start_up = device.start_up
         if start_up:
             self._occupy(START_UP, start_up, 0.0, _STARTED)
         else:
@@ -200,7 +200,7 @@ class Journey(simpy.Event):
         device.processor.give_back()
         self.link, self.kind = device.uplink, UPLOAD
         self.ticket = self.link.ticket()
-        self.latency = self.link.draw_latency()
+        self.latency = device.upload_latency()
         self.leave()
 
     def give_up(self) -> None:
@@ -213,7 +213,7 @@ class Journey(simpy.Event):
     def _end(self) -> None:
         device = self.device
         if device.session is not None:
-            device.looks_since = self.env.now
+            device.look_again()
             device.session.give_back()
 
 

@@ -48,7 +48,18 @@ ROWS: list[tuple[str, ...] | list[str]] = [
         "update_search",
     ],
     ("sweeps", "deployment"),
-    ["watching", "terminal", "command_options", "planning_commands", "calibration_commands", "app_commands", "cli", "__main__", "__init__"],
+    [
+        "watching",
+        "terminal",
+        "command_options",
+        "planning_commands",
+        "calibration_commands",
+        "app_commands",
+        "deployment_commands",
+        "cli",
+        "__main__",
+        "__init__",
+    ],
 ]
 
 # A library, and the units that may import it.
@@ -72,11 +83,11 @@ HEAVY = {
     "simpy": {"simulation", "federation", "experiment", "apps"},
     "flwr": {"federation", "strategies", "flower_app", "simulated_clients", "experiment", "apps", "deployment"},
     "matplotlib": {"reports"},
-    "jinja2": {"reports"},
+    "jinja2": {"reports", "deployment"},
     "ray": {"sweeps"},
     "mlflow": {"trackers"},
     "optuna": {"sweeps"},
-    "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "app_commands", "cli"},
+    "typer": {"terminal", "command_options", "planning_commands", "calibration_commands", "app_commands", "deployment_commands", "cli"},
     "rich": {"terminal", "watching"},
     "sklearn": {"datasets"},
 }
