@@ -15,9 +15,9 @@ import typer
 
 from fedtiny.app_commands import APP_EXAMPLE, flower_app, validated_for_an_app
 from fedtiny.calibration_commands import CALIBRATE_EXAMPLE, calibrate
+from fedtiny.catalog_commands import CATALOG_EXAMPLE, INIT_EXAMPLE, SCHEMA_EXAMPLE, catalog, init, schema
 from fedtiny.command_options import (
     AllowCode,
-    AsJson,
     Axes,
     Batch,
     JournalSize,
@@ -38,7 +38,7 @@ from fedtiny.command_options import (
 from fedtiny.deployment_commands import DEPLOY_EXAMPLE, deploy
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
-from fedtiny.terminal import print_json, print_table
+from fedtiny.terminal import print_table
 from fedtiny.watching.watch import run_progress, sweep_progress
 
 if TYPE_CHECKING:
@@ -240,40 +240,9 @@ app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
 app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)
 
 
-@app.command(epilog="Example: fedtiny catalog devices raspberry_pi_4 --json")
-def catalog(
-    family: Annotated[
-        str, typer.Argument(metavar="devices|networks|mixes|models|datasets|partitions|updates|strategies|optimizers|schedules")
-    ],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One entry, in full.", show_default=False)] = None,
-    as_json: AsJson = False,
-) -> None:
-    """What can be named in a scenario, with where its numbers come from."""
-    from fedtiny.scenario.catalog import catalog_document, catalog_entry, catalog_rows
-    from fedtiny.scenario.tree import dump_tree
-
-    if as_json:
-        print_json(catalog_entry(family, name) if name else catalog_document(family))
-    elif name:
-        typer.echo(dump_tree(catalog_entry(family, name)), nl=False)
-    else:
-        print_table(family, catalog_rows(family))
-
-
-@app.command(epilog="Example: fedtiny schema > scenario.schema.json")
-def schema() -> None:
-    """The JSON schema of a scenario, for editors."""
-    from fedtiny.scenario.reference import editor_schema
-
-    print_json(editor_schema())
-
-
-@app.command(epilog="Example: fedtiny init mine && fedtiny run mine.yaml")
-def init(name: Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the scenario.", show_default=True)] = "my_scenario") -> None:
-    """Write a small commented scenario to start from."""
-    from fedtiny.scenario.files import write_template
-
-    typer.echo(f"wrote {write_template(name)}")
+app.command(epilog=CATALOG_EXAMPLE)(catalog)
+app.command(epilog=SCHEMA_EXAMPLE)(schema)
+app.command(epilog=INIT_EXAMPLE)(init)
 
 
 @app.command(epilog="Example: fedtiny pretrain scenario.yaml --out backbone.safetensors")

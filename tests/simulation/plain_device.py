@@ -110,7 +110,9 @@ class PlainDevice:
         self._processor = simpy.Resource(environment, capacity=1)
         self._session = simpy.Resource(environment, capacity=1)
         start = streams.numpy("group", traits.group, "device", traits.index, "polling").random()
-        self._polls_from = traits.device.polling_interval * (float(start) - 1)
+        self._trip = 0.0 if traits.device.requests is None else 2 * traits.network.latency
+        self._interval = traits.device.polling_interval + (self._trip if traits.device.polling_interval else 0.0)
+        self._polls_from = self._interval * (float(start) - 1)
         self._heat, self._cools_from = 0.0, 0.0
 
     def _link(self, bandwidth: float, streams: Streams, name: str) -> Link:
@@ -126,6 +128,8 @@ class PlainDevice:
     def accept(self, burst: Sequence[Work]) -> None:
         """Starts the messages of one burst on their way, in order, with one latency draw for all of them."""
         latency = self._downlink.draw_latency()
+        if self.traits.device.requests is not None:  # the answer to the look, and what is asked for after it
+            latency += 2 * latency * (self.traits.device.requests.download - 1)
         for work in burst:
             ordered = self.environment.event()
             previous, self._downlink.last_arrival = self._downlink.last_arrival, ordered
@@ -142,13 +146,14 @@ class PlainDevice:
             if poll > self.environment.now:
                 yield self.environment.timeout(poll - self.environment.now)
             yield from self._stages(work, latency, previous, arrived)
-            self._polls_from = self.environment.now
+            requests = self.traits.device.requests
+            self._polls_from = self.environment.now + (0 if requests is None else max(0, self._trip - requests.turnaround))
 
     def _next_poll(self, pushed: float) -> float:
         """The first of its looks for messages that is not over; it looked when it was last done with a message, and saw what was there."""
-        interval, now, number = self.traits.device.polling_interval, self.environment.now, 1
+        interval, now, number = self._interval, self.environment.now, 1
         if not interval or pushed < self._polls_from:
-            return now
+            return max(now, self._polls_from)
         while self._polls_from + number * interval < now - 1e-9 * interval:
             number += 1
         return self._polls_from + number * interval
@@ -169,6 +174,8 @@ class PlainDevice:
         previous, replied = self._uplink.last_arrival, self.environment.event()
         self._uplink.last_arrival = replied
         latency = self._uplink.draw_latency()
+        if self.traits.device.requests is not None:
+            latency += 2 * latency * (self.traits.device.requests.upload - 1)
         sent = yield from self._transfer(self._uplink, "upload", work.round, execution.reply_bytes, execution.reply_payload_bytes, latency)
         yield previous
         sent.arrival = self.environment.now
@@ -204,6 +211,8 @@ class PlainDevice:
             if execution is None:
                 return None
             start_up = self.traits.device.start_up
+            if self.traits.device.requests is not None:  # it began with the answer to the look
+                start_up = max(0.0, start_up - self._trip * (self.traits.device.requests.download - 1))
             if start_up:
                 start_up = self._takes(start_up)
                 start = float(self.environment.now)

@@ -207,6 +207,32 @@ def test_a_start_up_comes_before_the_work_of_every_message_and_keeps_the_process
     assert stage.delivered == [(1, 8.0), (2, 12.0)]
 
 
+def test_every_request_takes_a_round_trip_and_a_start_up_begins_with_the_answer_to_the_look(bench):
+    requests = {"download": 3, "upload": 2}
+    stage = bench(runtime="serial", serial={"start_up": "5 s", "requests": requests}, latency="1 s")
+    stage.send(stage.work(1, seconds=4.0))
+    stage.environment.run()
+    # answered at 1, fetched at 5, started at 6; worked until 10; announced by 12, at the server at 13
+    assert stage.spans("start_up") == [(5.0, 6.0)]
+    assert stage.spans("train") == [(6.0, 10.0)]
+    assert stage.delivered == [(1, 13.0)]
+
+
+def test_the_next_look_reaches_the_server_a_round_trip_after_the_reply_and_the_server_may_not_be_ready_then(bench):
+    def second(turnaround):
+        requests = {"download": 1, "upload": 1, "turnaround": turnaround}
+        stage = bench(runtime="serial", serial={"polling_interval": "3 s", "requests": requests}, latency="1 s")
+        first = stage.device.looks_since + 5
+        stage.send(stage.work(1, seconds=4.0))
+        # the reply is there 1 + 4 + 1 seconds after the look
+        stage.send(stage.work(2, seconds=4.0), at=first + 6)
+        stage.environment.run()
+        return stage.spans("train")[1][0] - first
+
+    assert second("0 s") == pytest.approx(6 + 2 + 1)
+    assert second("2 s") == pytest.approx(6 + (3 + 2) + 1)
+
+
 def test_a_message_whose_lifetime_is_over_starts_nothing(bench):
     stage = bench(runtime="serial", serial=SUPERNODE)
     stage.send(stage.work(1, seconds=4.0, wanted=lambda: False))

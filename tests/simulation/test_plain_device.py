@@ -40,7 +40,10 @@ def runtimes(draw):
     if draw(st.booleans()):
         return {"runtime": "overlapping", "throttling": heat}
     waits = {key: f"{draw(st.sampled_from((0, 0, 1, 2, 0.7)))!r} s" for key in ("polling_interval", "start_up")}
-    return {"runtime": "serial", "throttling": heat, **waits}
+    many = st.fixed_dictionaries(
+        {"download": st.integers(1, 3), "upload": st.integers(1, 3), "turnaround": st.sampled_from(("0 s", "1 s", "3 s"))}
+    )
+    return {"runtime": "serial", "throttling": heat, "requests": draw(st.one_of(st.none(), many)), **waits}
 
 
 MEMBERS = st.tuples(runtimes(), networks(), st.sampled_from((0.0, 0.0, 0.3)))
