@@ -36,6 +36,7 @@ from fedtiny.command_options import (
     overrides,
 )
 from fedtiny.deployment_commands import DEPLOY_EXAMPLE, deploy
+from fedtiny.design_commands import DESIGN_EXAMPLE, design
 from fedtiny.errors import ExperimentError, InputError
 from fedtiny.planning_commands import CONTRIBUTION_EXAMPLE, MEMORY_EXAMPLE, PLAN_EXAMPLE, contribution, memory, plan
 from fedtiny.terminal import print_table
@@ -238,6 +239,7 @@ app.command(epilog=PLAN_EXAMPLE)(plan)
 app.command(epilog=DEPLOY_EXAMPLE)(deploy)
 app.command(epilog=CONTRIBUTION_EXAMPLE)(contribution)
 app.command(epilog=CALIBRATE_EXAMPLE)(calibrate)
+app.command(epilog=DESIGN_EXAMPLE)(design)
 
 
 app.command(epilog=CATALOG_EXAMPLE)(catalog)

@@ -18,6 +18,7 @@ DIMENSIONS: Final = {
     "MAC/s": "compute rate",
     "W": "power",
     "J/B": "energy per byte",
+    "J": "energy",
     "g/kWh": "carbon intensity",
     "V": "stored energy",
 }

@@ -93,6 +93,12 @@ class Supernet:
         """All that trains."""
         return [*self.network.parameters(), *self.matrices.values()]
 
+    @property
+    def values(self) -> nn.Module:
+        """The same as a module, whose state can be written and read."""
+        matrices = nn.ParameterDict({f"{place}_{size}": value for (place, size), value in self.matrices.items()})
+        return nn.ModuleDict({"network": self.network, "matrices": matrices})
+
     def logits(self, choice: SubNetwork, inputs: Tensor) -> Tensor:
         """Logits (batch, classes) of one network for images of any size, which are brought to its own."""
         template = self._template(choice)
@@ -220,14 +226,19 @@ def supernet_backward(
     loss.backward()  # type: ignore[no-untyped-call]  # torch's stubs
 
 
-@torch.no_grad()
 def accuracy(made: Supernet, choice: SubNetwork, examples: Examples) -> float:
     """The share of examples that a network, with the shared weights, tells right."""
     made.network.eval()
+    return share_right(lambda inputs: made.logits(choice, inputs), examples)
+
+
+@torch.no_grad()
+def share_right(logits: Callable[[Tensor], Tensor], examples: Examples) -> float:
+    """The share of examples whose largest logit is that of their class."""
     right = 0
     for start in range(0, len(examples.targets), _BATCH):
-        logits = made.logits(choice, examples.inputs[start : start + _BATCH])
-        right += int((logits.argmax(1) == examples.targets[start : start + _BATCH]).sum())
+        found = logits(examples.inputs[start : start + _BATCH]).argmax(1)
+        right += int((found == examples.targets[start : start + _BATCH]).sum())
     return right / len(examples.targets)
 
 

@@ -19,10 +19,12 @@ from fedtiny.errors import FolderError
 from fedtiny.reports import style
 from fedtiny.reports.blocks import Page, Picture
 from fedtiny.reports.citations import CITATIONS_FILE, bibtex_of
+from fedtiny.reports.design_page import design_page
 from fedtiny.reports.figures import (
     charge_over_time,
     chosen_delays,
     critical_path,
+    design_search,
     learning_by_class,
     learning_over_bytes,
     learning_over_energy,
@@ -47,6 +49,7 @@ from fedtiny.reports.greyscale import make_greyscale_safe
 from fedtiny.reports.inline_svg import inline_svg
 from fedtiny.reports.search_trials import tried_all
 from fedtiny.reports.sections import comparison_page, run_page, sweep_page
+from fedtiny.results.design import read_design
 from fedtiny.results.files import replace_file
 from fedtiny.results.folder import read_run
 from fedtiny.results.record import ACTIVITIES, Citation, RunResult
@@ -137,6 +140,15 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None, *, pri
     pictures = _write_figures(lambda: _sweep_figures(sweep, runs), place, printed=printed)
     _write_citations(list(runs.values()), place, sweep.search.citations if sweep.search else ())
     return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
+
+
+def write_design_report(folder: str | Path) -> Path:
+    """The same of a design, from its design.json, into its own folder."""
+    document = read_design(Path(folder))
+    caption = "Validation accuracy of every network that was evaluated, against its work and the tightest need, and by generation."
+    pictures = _write_figures(lambda: {"design_search": (design_search.draw(document), caption, True)}, Path(folder), printed=False)
+    _write_citations((), Path(folder), document["citations"])
+    return _write_page(design_page(document, pictures), Path(folder))
 
 
 def _run_figures(results: Sequence[RunResult]) -> Figures:

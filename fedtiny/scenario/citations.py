@@ -109,6 +109,16 @@ _WORKS: Final[dict[str, tuple[str, str]]] = {
         "@inproceedings{cai2022netaug, title={Network Augmentation for Tiny Deep Learning}, "
         "author={Cai, Han and Gan, Chuang and Lin, Ji and Han, Song}, booktitle={ICLR}, year={2022}}",
     ),
+    "cai2020ofa": (
+        "H. Cai, C. Gan, T. Wang, Z. Zhang, S. Han. Once-for-All: Train One Network and Specialize it for Efficient Deployment. ICLR 2020.",
+        "@inproceedings{cai2020ofa, title={Once-for-All: Train One Network and Specialize it for Efficient Deployment}, author={Cai, Han "
+        "and Gan, Chuang and Wang, Tianzhe and Zhang, Zhekai and Han, Song}, booktitle={ICLR}, year={2020}}",
+    ),
+    "lin2020mcunet": (
+        "J. Lin, W.-M. Chen, Y. Lin, J. Cohn, C. Gan, S. Han. MCUNet: Tiny Deep Learning on IoT Devices. NeurIPS 2020.",
+        "@inproceedings{lin2020mcunet, title={{MCUNet}: Tiny Deep Learning on {IoT} Devices}, author={Lin, Ji and Chen, Wei-Ming and "
+        "Lin, Yujun and Cohn, John and Gan, Chuang and Han, Song}, booktitle={NeurIPS}, year={2020}}",
+    ),
     "cai2019proxylessnas": (
         "H. Cai, L. Zhu, S. Han. ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware. ICLR 2019.",
         "@inproceedings{cai2019proxylessnas, title={ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware}, "

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, SerializeAsAny, Strict, WrapValidator, model_validator
 
 from fedtiny.datasets.with_replacement import WithReplacement
+from fedtiny.design.design_settings import Design
 from fedtiny.errors import ScenarioError
 from fedtiny.fleet.device import DeviceOverride
 from fedtiny.fleet.fleet import FleetGroup
@@ -128,6 +129,8 @@ class Scenario(Part):
     """When the global model is evaluated."""
     learning: Literal["real", "none"] = "real"
     """Whether devices really train; with `none` everything takes the same virtual time, bytes and joules, and nothing is learned."""
+    design: Design | None = None
+    """How `fedtiny design` finds a network for the devices; no other command reads it."""
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] | None = None
     """Axes of a sweep: key -> values, or a range such as `1 ms..5 s:7:log`; for `fedtiny sweep` only."""
 

@@ -8,7 +8,7 @@ def test_the_schema_has_the_keys_of_a_scenario_and_no_key_that_is_not_built():
     schema = scenario_schema()
     assert set(schema["properties"]) == {
         *("name", "seed", "model", "data", "training", "update", "strategy", "fleet", "device", "network", "server"),
-        *("carbon_intensity", "accounting", "on_out_of_memory", "stop", "evaluation", "learning", "sweep"),
+        *("carbon_intensity", "accounting", "on_out_of_memory", "stop", "evaluation", "learning", "design", "sweep"),
     }
     assert set(schema["required"]) == {"name", "model", "data", "strategy", "fleet", "stop"}
     assert schema["additionalProperties"] is False
