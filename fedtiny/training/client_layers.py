@@ -166,9 +166,12 @@ class ClientGroupNorm(ClientLayer):
     def forward(self, inputs: Tensor) -> Tensor:
         """Each sample normalised, then scaled and shifted as its client does."""
         layer: nn.GroupNorm = self.layer
-        weight, bias = self.of_clients("weight"), self.of_clients("bias")
-        normalized = functional.group_norm(inputs, layer.num_groups, self.frozen("weight"), self.frozen("bias"), layer.eps)
-        return _affine(normalized, weight, bias)
+        weight, bias, shared = self.of_clients("weight"), self.of_clients("bias"), self.frozen("bias")
+        if weight is None:
+            normalized = functional.group_norm(inputs, layer.num_groups, self.frozen("weight"), shared, layer.eps)
+            return normalized if bias is None else _plus(normalized, bias)
+        normalized = functional.group_norm(inputs, layer.num_groups, None, None, layer.eps)
+        return _affine(normalized, weight, bias if shared is None else shared.expand(len(weight), -1))
 
 
 class ClientFrozenBatchNorm(ClientLayer):
