@@ -105,6 +105,9 @@ ray: setup ## install ray, and compare a real cluster of two nodes with one proc
 netaug: setup ## the gain of training inside wider networks, by size, data and length, over five seeds (hours; goes on where it was)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/netaug.py
 
+tinynas: setup ## evolution against random search, and the ranking of a supernet against networks trained alone (ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/tinynas.py
+
 latency-memory: setup ## the sweep of latency x memory three times: timed, killed in the middle, on a Ray cluster that loses a node (half an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency_memory.py --ray --out runs/latency_memory_checked

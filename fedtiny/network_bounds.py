@@ -1,8 +1,8 @@
 """What a fleet allows a network to take, and what a network of a search space takes of it: in the words of the run that follows.
 
 Memory is that of the scenario's ledger, with what the strategy keeps on the device; times and energies are those of the devices' profiles
-(of a population, the median device of each class). Where devices choose among updates, a network fits if one of them does, and the first
-that fits is what a step is timed with. Devices that page have no limit of memory, unless the scenario states one.
+(of a population, the median device of each class). Where devices choose among updates, a network has to fit the first of them, the best,
+on every device: that the others fit is no reason to search. Devices that page have no limit of memory, unless the scenario states one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ def constraints_of(plans: Blueprint, limits: Limits, space: ElasticSpace) -> Con
     def price(choice: SubNetwork) -> Costs:
         network = network_for(plans, space, choice)
         summary = facts_of(plans, network, choice.resolution)
-        needs = needs_of(plans, network, summary, limits)
+        needs = needs_of(replace(plans, candidates=plans.candidates[:1]), network, summary, limits)
         amounts = {"flash": summary.parameter_elements * limits.weight_bits / 8}
         for one in needs:
             amounts |= _amounts(one)
@@ -68,8 +68,8 @@ def constraints_of(plans: Blueprint, limits: Limits, space: ElasticSpace) -> Con
 
 
 def network_for(plans: Blueprint, space: ElasticSpace, choice: SubNetwork) -> MobileNetwork:
-    """A network of the space without values, with lite residual modules where an update of the scenario trains them."""
-    lite = any(candidate.update.trains_lite_residual for candidate in plans.candidates)
+    """A network of the space without values, with lite residual modules where the (best) update trains them."""
+    lite = plans.candidates[0].update.trains_lite_residual
     return empty_network(space, choice, plans.summary.input_shape[0], plans.facts.classes, lite_residual=lite)
 
 
