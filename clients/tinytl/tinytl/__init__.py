@@ -1,0 +1,1 @@
+"""TinyTL with federated or delayed averaging, as a Flower app."""
