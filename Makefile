@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower browser memory workers ray loggers latency-memory check clean constraints validate tutorial docs-commands reference gallery
+.PHONY: help setup run test promise papers delay bench bench-peers flower flower-short browser memory workers ray loggers latency-memory tinynas check clean constraints validate tutorial docs-commands reference gallery
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -68,8 +68,12 @@ bench-peers: ## create .venv-peers with pfl and Flower's simulation for `make be
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint <(grep -E '^(torch|numpy)==' constraints.txt) 'pfl[pytorch]==0.6.0' 'flwr[simulation]==1.41.0'
 
-flower: setup ## run the apps of clients/ on a real Flower SuperLink with two SuperNodes (minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower
+flower: setup ## run the apps of clients/ and what `fedtiny deploy` writes on a real Flower SuperLink with two SuperNodes (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower tests/deployment
+
+# It is one of the quick tests, too: it needs no network, two cores and a gigabyte, and a fifth of the three minutes that CI may take for it.
+flower-short: setup ## the short form of it, also in `make test`: two real nodes, two rounds (half a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" tests/deployment/test_try_here.py
 
 browser: setup ## open reports in headless Chromium at phone and desktop width, in the dark and in print (half a minute; skipped without Chromium)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/reports/test_browser.py -rs
