@@ -71,9 +71,10 @@ def accuracy_axis(axes: Axes, targets: set[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}"))
     for target in sorted(targets):
         axes.axhline(target, color=style.SOFT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        # outside, where no curve runs
         axes.annotate(
-            f"target {100 * target:.3g} %", (1, target), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-            ha="right", va="bottom", fontsize=7, color=style.SOFT,
+            f"target\n{100 * target:.3g} %", (1, target), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ha="left", va="center", fontsize=7, color=style.SOFT,
         )  # fmt: skip
 
 
