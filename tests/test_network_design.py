@@ -6,13 +6,15 @@ import torch
 
 import fedtiny
 from fedtiny.blueprint import blueprint, training_ledger
+from fedtiny.cli import main
 from fedtiny.costs.compute import step_seconds
 from fedtiny.design_folder import document, write_design
-from fedtiny.errors import DataError, InfeasibleError, ScenarioError
+from fedtiny.errors import DataError, FolderError, InfeasibleError, ScenarioError
 from fedtiny.models.elastic_space import largest, random_subnetwork, smallest
 from fedtiny.network_bounds import constraints_of, devices_of, facts_of, needs_of, network_for
 from fedtiny.network_design import design
 from fedtiny.preparation import prepare
+from fedtiny.reports.page import write_design_report
 
 SCENARIO = """
 name: tiny_design
@@ -89,6 +91,30 @@ def test_the_document_and_the_page_say_what_was_found_and_the_page_needs_nothing
     assert "does not fit" in page or "fits" in page
     assert "<script src" not in page
     assert "Once-for-All" in page
+
+
+def test_the_command_says_what_was_found_and_where_it_is(scenario, made, folder, capsys):
+    scenario()
+    assert main(["design", str(folder / "tiny.yaml"), "--output", str(folder / "typed")]) == 0
+    printed = capsys.readouterr().out
+    assert "own: mobilenet_v2" in printed
+    assert f"next: fedtiny run {folder / 'typed' / 'scenario.yaml'}" in printed
+    for name in ("scenario.yaml", "design.json", "checkpoint/model.safetensors", "checkpoint/architecture.yaml", "report.html"):
+        assert (folder / "typed" / name).read_bytes() == (made[2].parent / name).read_bytes()
+    assert main(["report", str(folder / "typed"), "--out", str(folder / "drawn")]) == 0
+    assert (folder / "drawn" / "report.html").read_bytes() == made[2].read_bytes()
+    capsys.readouterr()
+    assert main(["design", str(folder / "tiny.yaml"), "--set", "device.memory='2 kB'"]) == 2
+    assert "tiny.yaml:14: design: no network of the search space fits" in capsys.readouterr().err
+
+
+def test_a_design_folder_without_its_document_is_none(tmp_path):
+    (tmp_path / "design.json").write_text("[1]")
+    with pytest.raises(FolderError, match="is no document of a design"):
+        write_design_report(tmp_path)
+    (tmp_path / "design.json").write_text("{")
+    with pytest.raises(FolderError, match="is no folder of a design"):
+        write_design_report(tmp_path)
 
 
 def test_a_design_is_the_same_again_and_needs_no_training_for_it(scenario, made):

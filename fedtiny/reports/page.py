@@ -49,7 +49,7 @@ from fedtiny.reports.greyscale import make_greyscale_safe
 from fedtiny.reports.inline_svg import inline_svg
 from fedtiny.reports.search_trials import tried_all
 from fedtiny.reports.sections import comparison_page, run_page, sweep_page
-from fedtiny.results.design import read_design
+from fedtiny.results.design import is_design, read_design
 from fedtiny.results.files import replace_file
 from fedtiny.results.folder import read_run
 from fedtiny.results.record import ACTIVITIES, Citation, RunResult
@@ -116,15 +116,17 @@ SWEEP_FIGURES: Final = ("sweep_best_choice", "sweep_heat_map", "sweep_paired", "
 def write_report(folders: Sequence[str | Path], out: str | Path, *, printed: bool = False) -> Path:
     """Write report.html, figures/ and citations.bib into `out` and give the path of report.html.
 
-    One run gives its own page, several runs a comparison with the first of them, one sweep the sweep's page. `printed` also draws the
-    figures for a printed paper, into figures/paper/, as PDF too (style.printed). Raises FolderError if a folder is none of these, or if a
-    sweep is to stand beside others.
+    One run gives its own page, several runs a comparison with the first of them, one sweep or one design its own page. `printed` also
+    draws the figures for a printed paper, into figures/paper/, as PDF too (style.printed). Raises FolderError if a folder is none of
+    these, or if a sweep or a design is to stand beside others.
     """
     places = [Path(folder) for folder in folders]
     if not places:
         raise FolderError("name at least one run folder to report on")
     if len(places) == 1 and is_sweep(places[0]):
         return write_sweep_report(places[0], out, printed=printed)
+    if len(places) == 1 and is_design(places[0]):
+        return write_design_report(places[0], out, printed=printed)
     results = _named_apart([read_run(place) for place in places], places)
     pictures = _write_figures(lambda: _run_figures(results), Path(out), printed=printed)
     _write_citations(results, Path(out))
@@ -142,13 +144,13 @@ def write_sweep_report(folder: str | Path, out: str | Path | None = None, *, pri
     return _write_page(sweep_page(sweep, list(runs.values()), pictures), place)
 
 
-def write_design_report(folder: str | Path) -> Path:
-    """The same of a design, from its design.json, into its own folder."""
-    document = read_design(Path(folder))
+def write_design_report(folder: str | Path, out: str | Path | None = None, *, printed: bool = False) -> Path:
+    """The same of a design, from its design.json."""
+    document, place = read_design(Path(folder)), Path(folder if out is None else out)
     caption = "Validation accuracy of every network that was evaluated, against its work and the tightest need, and by generation."
-    pictures = _write_figures(lambda: {"design_search": (design_search.draw(document), caption, True)}, Path(folder), printed=False)
-    _write_citations((), Path(folder), document["citations"])
-    return _write_page(design_page(document, pictures), Path(folder))
+    pictures = _write_figures(lambda: {"design_search": (design_search.draw(document), caption, True)}, place, printed=printed)
+    _write_citations((), place, document["citations"])
+    return _write_page(design_page(document, pictures), place)
 
 
 def _run_figures(results: Sequence[RunResult]) -> Figures:

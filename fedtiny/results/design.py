@@ -9,6 +9,11 @@ from fedtiny.errors import FolderError
 DESIGN_FILE: Final = "design.json"
 
 
+def is_design(folder: Path) -> bool:
+    """Whether a folder is that of a design."""
+    return (folder / DESIGN_FILE).is_file()
+
+
 def read_design(folder: Path) -> dict[str, Any]:
     """The document of a design. Raises FolderError where the folder has none, or one that cannot be read."""
     try:
