@@ -217,7 +217,7 @@ def part(document: dict[str, Any]) -> str:
             f"{document['rounds']} rounds; seconds a block are those after the second round. Training alone takes 10 s a block.",
             "",
             "Overlapped DGA keeps training at 300 ms; with stock SuperNodes requests and the starts of processes come on top. What is",
-            "furthest off is FedAvg at 1000 ms: a SuperNode whose look comes a moment before the other's reply has been answered sleeps on.",
+            "furthest off is FedAvg at 1000 ms: a SuperNode whose look comes a moment before the other's reply was answered sleeps on.",
             "That happens oftener than in the model, where both start their processes equally fast.",
             "",
             PICTURE,
