@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower flower-short browser memory workers ray loggers latency-memory tinynas check clean constraints validate tutorial docs-commands reference gallery
+.PHONY: help setup run test promise papers delay bench bench-peers flower flower-short browser memory workers ray loggers latency-memory tinynas extractor-choice check clean constraints validate tutorial docs-commands reference gallery
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -108,6 +108,9 @@ ray: setup ## install ray, and compare a real cluster of two nodes with one proc
 
 netaug: setup ## the gain of training inside wider networks, by size, data and length, over five seeds (hours; goes on where it was)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/netaug.py
+
+extractor-choice: setup ## networks of a supernet chosen for a data set without back-propagation, against random ones (two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/extractor_choice.py
 
 tinynas: setup ## evolution against random search, and the ranking of a supernet against networks trained alone (ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/tinynas.py

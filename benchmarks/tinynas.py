@@ -1,9 +1,10 @@
 """Is the search worth it? Evolution against random search, and the supernet's ranking against networks trained alone: `make tinynas`.
 
 One supernet learns small images of clothes (Fashion-MNIST at 14 pixels). Then, over five seeds, evolution and random search look at as
-many networks each, within the same bound on multiply-accumulates; and networks drawn at random are trained alone, from random values, to
-see whether the supernet ranks them as that does: Kendall's tau-b, with its p-value by all or many permutations. Validation examples are
-those that scores are computed on; test accuracy is of 10,000 other images.
+many networks each, within the same bound on multiply-accumulates: once with children drawn again that were evaluated before, once as
+published. And networks drawn at random are trained alone, from random values, to see whether the supernet ranks them as that does:
+Kendall's tau-b, with its p-value by permutations. Validation examples are those that scores are computed on; test accuracy is of 10,000
+other images.
 """
 
 import argparse
@@ -55,10 +56,15 @@ class Trial:
 
 FULL: Final = Trial(
     space=ElasticSpace(
-        stem=8, stages=(ElasticStage(channels=16), ElasticStage(channels=24)), depths=(1, 2, 3), resolutions=(14,), feature_mix=48
+        stem=16,
+        stem_stride=2,
+        stages=(ElasticStage(channels=16, stride=1), ElasticStage(channels=24)),
+        depths=(1, 2, 3),
+        resolutions=(14,),
+        feature_mix=64,
     ),
-    training=SupernetTraining(steps=500, kernel_steps=250, depth_steps=250, expansion_steps=400, networks=(2, 2, 4)),
-    search=Evolution(population=16, generations=6),
+    training=SupernetTraining(steps=500, kernel_steps=250, depth_steps=250, expansion_steps=400, networks=(1, 2, 4)),
+    search=Evolution(population=20, generations=7, fresh_draws=20),
     examples=6000,
     size=14,
     networks=18,
@@ -114,13 +120,14 @@ def searches(trial: Trial, data: Data, made: Supernet) -> list[dict[str, float]]
             known[choice] = accuracy(made, choice, data.validation)
         return known[choice]
 
-    for seed in range(trial.seeds):
-        streams = Streams(seed)
-        evolved = evolve(within, score, trial.search, streams.numpy("evolution"))
+    for seed, fresh in [(seed, fresh) for fresh in (trial.search.fresh_draws, 0) for seed in range(trial.seeds)]:
+        streams, settings = Streams(seed), trial.search.model_copy(update={"fresh_draws": fresh})
+        evolved = evolve(within, score, settings, streams.numpy("evolution"))
         drawn = random_search(within, score, len(evolved.evaluated), streams.numpy("random search"))
         rows.append(
             {
                 "seed": seed,
+                "fresh_draws": fresh,
                 "evaluations": len(evolved.evaluated),
                 "evolved": evolved.best.score,
                 "random": drawn.best.score,

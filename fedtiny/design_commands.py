@@ -9,9 +9,7 @@ from fedtiny.command_options import AsJson, Quiet, ScenarioFile, Seed, Sets, ove
 from fedtiny.terminal import print_json, print_table
 from fedtiny.watching.watch import run_progress
 
-DESIGN_EXAMPLE: Final = (
-    "Example: fedtiny design scenarios/design_for_f746.yaml --output runs/f746 && fedtiny run runs/f746/scenario.yaml --out runs/f746_run"
-)
+DESIGN_EXAMPLE: Final = "Example: fedtiny design scenarios/design_for_f746.yaml --output runs/f746 --set design.limits.flash='200 kB'"
 _RUNS: Final = Path("runs")
 
 

@@ -14,6 +14,7 @@ SHORT = {
     "quickstart": {"model.pretrained.steps": 2},
     "tinytl_memory": {"model.pretrained.steps": 2},
     "latency_memory": {"model.pretrained.steps": 2},
+    "design_for_f746": {"model.pretrained.steps": 2, "data.test_examples": 500},
     "qas": {"model.pretrained.steps": 2, "data.test_examples": 500},
     "sparse_update": {"model.pretrained.steps": 2, "data.test_examples": 500},
     "tinytl": {"training.local_steps": 1, "training.frozen_weights": "float", "data.test_examples": 100},

@@ -231,6 +231,7 @@ FILES = {
     "availability, fedbuff": {"strategy": {"kind": "fedbuff", "buffer": 5}, "stop": {"rounds": 10}},
     "batteries": {"stop": {"virtual_time": "3 h"}},
     "batteries, fedbuff": {"strategy": {"kind": "fedbuff", "buffer": 5}, "stop": {"virtual_time": "3 h"}},
+    "design_for_f746": {"stop": {"rounds": 2}, "model.pretrained": {"steps": 1}, "update": "last"},
     "dga_latency": {"stop": {"rounds": 8}},
     "dga_latency, fedavg": {"strategy": "fedavg", "network.latency": "100 ms", "stop": {"rounds": 3}},
     "keywords": {"stop": {"rounds": 3}},

@@ -52,6 +52,8 @@ class Evolution(Part):
     """The probability that a depth, or a block's kernel and expansion, changes."""
     resolution_mutation: Share = 0.5
     """The probability that the resolution changes."""
+    fresh_draws: Annotated[int, Field(ge=0)] = 0
+    """How often a child that was evaluated before is drawn again, in the hope of a new one; 0: never, as published."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,14 @@ def evolve(
     for _ in range(settings.generations):
         ranked = sorted({one.network: one for one in people}.values(), key=lambda one: (-one.score, encode(space, one.network)))
         parents = [one.network for one in ranked[: max(_FEWEST_PARENTS, ceil(settings.parents * size))]]
-        children = [_child(constraints, parents, settings, generator, mutated=place < settings.mutated * size) for place in range(size)]
+        children = []
+        for place in range(size):
+            child = _child(constraints, parents, settings, generator, mutated=place < settings.mutated * size)
+            for _ in range(settings.fresh_draws):
+                if child not in jury.known and child not in children:
+                    break
+                child = _child(constraints, parents, settings, generator, mutated=place < settings.mutated * size)
+            children.append(child)
         people = [jury.judge(network) for network in (*parents, *children)]
         generations.append(tuple(people))
     return Searched(tuple(generations), tuple(jury.known.values()))

@@ -108,6 +108,14 @@ def test_evolution_beats_random_search_with_as_many_evaluations():
     assert all(evolved > drawn for evolved, drawn in pairs)
 
 
+def test_with_fresh_draws_more_of_the_children_are_networks_that_were_not_evaluated_before():
+    plain = evolve(constraints(), score, SETTINGS, draws())
+    fresh = evolve(constraints(), score, SETTINGS.model_copy(update={"fresh_draws": 20}), draws())
+    assert 1.2 * len(plain.evaluated) < len(fresh.evaluated) <= 16 * (1 + 8)
+    few = constraints(work(smallest(SPACE)))
+    assert len(evolve(few, score, SETTINGS.model_copy(update={"fresh_draws": 20}), draws()).evaluated) == 1
+
+
 def test_random_search_ends_where_the_space_does():
     few = SPACE.model_copy(update={"kernels": (3,), "expansions": (3,), "depths": (1, 2), "resolutions": (8,)})
     assert len(random_search(constraints(space=few), score, 60, draws()).evaluated) == count(few) == 4

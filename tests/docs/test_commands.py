@@ -20,7 +20,16 @@ NOT_CHEAP = {
     "fedtiny plan scenarios/quickstart.yaml --axis network.latency=1ms..5s:7:log --axis 'strategy=fedavg,{kind: dga, delay: 7}' --json",
 }
 """... but for these, which watch runs of many kinds."""
-SHORTER = {"sweep": ["--set", "stop={rounds: 1}"], "contribution": ["--steps", "5"]}
+_SHORT_DESIGN = {
+    "model.pretrained.steps": "2",
+    "design.supernet": "{steps: 2, kernel_steps: 1, depth_steps: 1, expansion_steps: 1}",
+    "design.search": "{population: 4, generations: 1}",
+}
+SHORTER = {
+    "sweep": ["--set", "stop={rounds: 1}"],
+    "contribution": ["--steps", "5"],
+    "design": [word for key, value in _SHORT_DESIGN.items() for word in ("--set", f"{key}={value}")],
+}
 """What `make docs-commands` adds to commands that take minutes or hours."""
 PRETRAINED_SHORTER = ["--set", "model.pretrained.steps=2"]
 

@@ -31,8 +31,8 @@ def test_a_scenario_says_what_it_asks_and_is_run_by_the_command_for_it(entry):
     assert text.endswith((".", "?"))
     assert entry.takes
     assert entry.see.endswith(".")
-    swept = "sweep" in yaml.safe_load(entry.scenario.read_text(encoding="utf-8"))
-    assert entry.command == ("sweep" if swept else "run")
+    said = yaml.safe_load(entry.scenario.read_text(encoding="utf-8"))
+    assert entry.command == next((command for command in ("sweep", "design") if command in said), "run")
 
 
 def test_the_pictures_of_the_gallery_are_small_and_none_is_left_over():
