@@ -4,6 +4,7 @@ Tiny networks of three widths learn Fashion-MNIST from many examples or from few
 (same initial values, same batches), as the released code trains: SGD with Nesterov momentum, warm-up and a cosine, weight decay on
 weights alone, label smoothing, width augmentation for the first half, statistics of batch normalisations taken anew at the end. One
 pair takes minutes; finished ones are kept in docs/figures/netaug.json and not measured again. Accuracies are of 10,000 test images.
+Writes docs/figures/netaug.png and .svg, and the table of docs/netaug.md.
 """
 
 import argparse
@@ -13,25 +14,33 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from fedtiny.datasets.fashion_mnist import FashionMnist
-from fedtiny.design.netaug import augmented_network, netaug_backward, sort_channels
+from fedtiny.design.netaug import AugmentedNetwork, augmented_network, netaug_backward, sort_channels
 from fedtiny.models.augmentation import NetAug
+from fedtiny.models.augmented_architecture import Choice
 from fedtiny.models.folding import batch_normalized_twin, estimate_statistics
 from fedtiny.models.inverted_bottleneck import folded_unit
 from fedtiny.models.mobile_architecture import MobileArchitecture, Stem, block
 from fedtiny.models.mobile_network import MobileNetwork, build_mobile_network
 from fedtiny.randomness import Streams
+from fedtiny.reports import style
 from fedtiny.results.files import json_text, replace_file
 from fedtiny.results.statistics import mean_interval
 
-RESULTS = Path(__file__).parents[1] / "docs" / "figures" / "netaug.json"
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS / "figures" / "netaug.json"
+PAGE, BEGIN, END = DOCS / "netaug.md", "<!-- map -->\n", "<!-- end of map -->"
+PUBLISHED = {"MobileNetV2-Tiny": (0.75e6, 51.7, 53.3), "MobileNetV2 x0.35": (1.7e6, 56.3, 57.8), "ProxylessNAS x0.35": (1.8e6, 59.1, 60.8)}
+"""Parameters, and ImageNet top-1 accuracy without and with NetAug (Cai et al., ICLR 2022, figure 4), %."""
 WIDTHS, EXAMPLES, STEPS, SEEDS = (4, 8, 16), (1000, 60000), (500, 2000), (1, 2, 3, 4, 5)
 BATCH, RATE, MOMENTUM, DECAY, SMOOTHING, WARM_UP = 64, 0.1, 0.9, 4e-5, 0.1, 0.03
 RECIPE = NetAug(width=(1, 1.8, 2.6), expansion=(1, 1.6, 2.2, 2.8))
@@ -163,6 +172,74 @@ def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
+def work_of_a_step(width: int) -> tuple[float, float]:
+    """How many times the multiply-accumulates of a plain step one of NetAug takes: while widths are drawn, and after."""
+    case, choices = Case(width, 1000, 500, 1), np.random.default_rng(0)
+    made = augmented_network(tiny_network(case), RECIPE, torch.Generator().manual_seed(1))
+    own = macs(made, made.own)
+    return cast(
+        tuple[float, float],
+        tuple(1 + float(np.mean([macs(made, made.draw(choices, widths=widths)) for _ in range(100)])) / own for widths in (True, False)),
+    )
+
+
+@torch.no_grad()
+def macs(made: AugmentedNetwork, choice: Choice) -> int:
+    """Multiply-accumulates of a forward pass of one image, twice as many of a backward pass."""
+    with FlopCounterMode(display=False) as counter:
+        made.choose(choice, torch.zeros(2, 1, 28, 28))
+    return counter.get_total_flops() // 4
+
+
+def parameters(width: int) -> int:
+    """Of a tiny network."""
+    return sum(value.numel() for value in tiny_network(Case(width, 1000, 500, 1)).parameters())
+
+
+def figure(places: list[dict[str, Any]]) -> Figure:
+    """Gain over the size of the network, one curve for each amount of data and training; below, the published ones."""
+    with style.paper():
+        drawn = style.new_figure(style.ONE_COLUMN, 3.2)
+        axes = drawn.subplots()
+        for turn, (examples, steps) in enumerate(sorted({(one["examples"], one["steps"]) for one in places})):
+            rows = [one for one in places if (one["examples"], one["steps"]) == (examples, steps)]
+            sizes = [parameters(one["width"]) * (0.94 + 0.04 * turn) for one in rows]
+            gains, errors = [one["gain_points"] for one in rows], [2 * (one["standard_error"] or 0.0) for one in rows]
+            look = {"color": style.CYCLE[turn], "marker": style.MARKERS[turn], "linestyle": style.DASHES[turn]}
+            axes.errorbar(sizes, gains, errors, label=f"{examples:,} images, {steps:,} steps", linewidth=1.0, capsize=2, **look)
+        sizes, gains = zip(*((size, after - before) for size, before, after in PUBLISHED.values()), strict=True)
+        axes.plot(sizes, gains, linestyle="", marker="*", color=style.SOFT, label="published, ImageNet")
+        axes.axhline(0, color=style.SOFT, linewidth=0.8)
+        axes.set(xscale="log", xlabel="parameters", ylabel="gain (points, ± 2 standard errors)")
+        style.grid(axes)
+        drawn.legend(loc="outside upper left")
+        return drawn
+
+
+def table(places: list[dict[str, Any]]) -> str:
+    """The map as Markdown."""
+    lines = [
+        "| parameters | images | steps | plain, % | gain, points | 2 standard errors | seeds | work of a step |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in places:
+        error = 2 * (one["standard_error"] or 0.0)
+        wide, narrow = work_of_a_step(one["width"])
+        star = " *" if abs(one["gain_points"]) > error else ""
+        what = f"| {parameters(one['width']):,} | {one['examples']:,} | {one['steps']:,} | {one['plain_accuracy']:.1f}"
+        lines.append(f"{what} | {one['gain_points']:+.2f}{star} | {error:.2f} | {one['seeds']} | {wide:.1f} x, then {narrow:.1f} x |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(places: list[dict[str, Any]]) -> None:
+    """Writes the figure and the table."""
+    drawn = figure(places)
+    replace_file(RESULTS.with_suffix(".png"), style.png_bytes(drawn))
+    replace_file(RESULTS.with_suffix(".svg"), style.svg_text(drawn).encode())
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    replace_file(PAGE, (before + BEGIN + table(places) + END + rest.partition(END)[2]).encode())
+
+
 def main() -> None:
     """Measures what is missing and prints the map."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -182,6 +259,7 @@ def main() -> None:
         print(case, f"{100 * plain:.2f} -> {100 * wider:.2f} %", flush=True)
     for row in rows(found):
         print(row)
+    draw(rows(found))
 
 
 if __name__ == "__main__":
