@@ -25,7 +25,9 @@ TOLERANCE = 0.02
 CLOSE = 0.012
 CLASSES = 5
 SMALL = ("linear", "small_cnn", "keyword_cnn", "char_lstm")
-KINDS = [model.model_fields["kind"].default for model in FAMILIES["models"] if model.model_fields["kind"].default not in ("python", "checkpoint")]
+KINDS = [
+    model.model_fields["kind"].default for model in FAMILIES["models"] if model.model_fields["kind"].default not in ("python", "checkpoint")
+]
 NETWORKS = {kind: {"kind": kind} for kind in KINDS} | {
     "folded": {"kind": "mcunet_5fps", "normalization": "folded"},
     "int8": {"kind": "mcunet_5fps", "normalization": "folded", "quantization": {}},
