@@ -26,7 +26,7 @@ def design_page(document: Mapping[str, Any], pictures: Mapping[str, Picture]) ->
         Section("Accuracy, stage by stage", _STAGES_TEXT, (_stages_table(document),)),
         Section("What each device will need", _DEVICES_TEXT, (_devices_table(document), _items_table(document))),
         Section("Scenario", "", (Listing("The scenario of the design", document["scenario"]),)),
-        Section("Citations", "", citation_blocks((), document["citations"])),
+        Section("Please cite", "", citation_blocks((), document["citations"])),
     )
     return Page("Design", document["name"], _headline(document), _tiles(document), sections)
 
