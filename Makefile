@@ -68,7 +68,7 @@ bench-peers: ## create .venv-peers with pfl and Flower's simulation for `make be
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint <(grep -E '^(torch|numpy)==' constraints.txt) 'pfl[pytorch]==0.6.0' 'flwr[simulation]==1.41.0'
 
-flower: setup ## run the apps of clients/ and what `fedtiny deploy` writes on a real Flower SuperLink with two SuperNodes (a quarter of an hour)
+flower: setup ## run the apps of clients/ and what `fedtiny deploy` writes on a real Flower SuperLink with two SuperNodes (twenty minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/flower tests/deployment
 
 # It is one of the quick tests, too: it needs no network, two cores and a gigabyte, and a fifth of the three minutes that CI may take for it.
