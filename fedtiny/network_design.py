@@ -91,6 +91,8 @@ def design(scenario: Scenario, progress: Report | None = None) -> FoundNetwork:
     """
     settings, recipe = _settings(scenario)
     plans = blueprint(scenario)
+    if len(plans.facts.input_shape) != 3 or not plans.facts.categorical:
+        raise ScenarioError(f"design looks for networks that tell images apart, and {plans.facts.name} has none, or no classes", ("data",))
     tell = progress or (lambda _: None)
     spaces, samples = _sampled(plans, settings, tell)
     chosen = choose_space(samples, spaces)

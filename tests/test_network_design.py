@@ -152,6 +152,13 @@ def test_what_cannot_be_is_said_with_the_bound_and_by_how_much(scenario, overrid
         design(scenario(**overrides))
 
 
+def test_it_is_about_images(scenario, tmp_path):
+    (tmp_path / "words.txt").write_text("to be or not to be " * 40)
+    data = {"kind": "text", "path": str(tmp_path / "words.txt"), "sequence_length": 8}
+    with pytest.raises(ScenarioError, match="tell images apart, and words has none"):
+        design(scenario(data=data, model={"kind": "char_lstm", "pretrained": {"steps": 1}}, update="full", accounting="tinytl"))
+
+
 @pytest.mark.parametrize("accounting", ["mcu", "tinytl", "autograd"])
 def test_needs_are_those_of_the_ledger_and_the_profiles_to_the_byte(scenario, accounting):
     loaded = scenario(accounting=accounting, device={"memory": "100 MB"})
