@@ -32,6 +32,7 @@ COMMANDS = (
     "report",
     "memory",
     "contribution",
+    "deploy",
     "design",
     "catalog",
     "schema",
