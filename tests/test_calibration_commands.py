@@ -16,7 +16,7 @@ def run(*arguments):
 
 def test_a_machine_is_measured_and_its_profile_is_one(tmp_path):
     file = tmp_path / "mine.yaml"
-    result = run("--seconds", 1.5, "--out", file, "--json", "--quiet")
+    result = run("--seconds", 5, "--out", file, "--json", "--quiet")
     assert result.exit_code == 0, result.output
     profile = CustomDevice.model_validate(read_profile(file)).profile()
     assert profile.rates.dense_gemm > 0

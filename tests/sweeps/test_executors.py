@@ -40,7 +40,7 @@ def test_a_mistake_before_the_first_job_ends_that_process_at_once():
     with pytest.raises(ScenarioError):
         _begin_and_fail(begun)
     for child in begun:
-        child.join(10)
+        child.join(60)
     assert [child.is_alive() for child in begun] == [False]
 
 
