@@ -1,6 +1,7 @@
 """What work takes that was counted operation by operation while it ran, and not foreseen from a network's layers.
 
-    seconds = sum over classes ( forward MACs / rate + backward MACs * backward factor / rate ) + operations * dispatch overhead
+    seconds = sum over classes ( forward MACs / rate + backward MACs * backward factor / rate )
+              + operations * dispatch overhead + groups * group overhead
 
 The rates are those of costs/compute.py; operations are the products and convolutions themselves, forward and backward. What bounds a layer
 by its bytes is not known of counted work, and so left out. On a device with a `step_time`, a step of an optimizer takes that.
@@ -21,4 +22,4 @@ def counted_seconds(work: CountedWork, device: DeviceProfile) -> float | None:
     rates, slower = device.rates, device.backward_factor
     forward = sum(macs / rate_of(rates, kind) for kind, macs in work.forward.items())
     backward = sum(macs * float(getattr(slower, kind)) / rate_of(rates, kind) for kind, macs in work.backward.items())
-    return forward + backward + work.operations * device.dispatch_overhead
+    return forward + backward + work.operations * device.dispatch_overhead + work.groups * device.group_overhead

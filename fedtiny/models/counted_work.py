@@ -18,6 +18,8 @@ class CountedWork:
     """How many operations had any."""
     steps: int = 0
     """Steps of optimizers."""
+    groups: int = 0
+    """How many groups of convolutions with several of them were gone through, forward and backward."""
     memory: int | None = None
     """Bytes at the peak; None where nothing was trained."""
 

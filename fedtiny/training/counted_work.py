@@ -34,15 +34,17 @@ class _Counts:
     forward: dict[RateClass, float] = field(default_factory=dict)
     backward: dict[RateClass, float] = field(default_factory=dict)
     operations: int = 0
+    groups: int = 0
     steps: int = 0
     memory: int = 0
     """The most bytes of any step so far."""
     kept: "_Kept" = field(default_factory=lambda: _Kept())
 
-    def add(self, kind: RateClass, macs: float) -> None:
+    def add(self, kind: RateClass, macs: float, groups: int = 0) -> None:
         side = self.backward if torch._C._current_graph_task_id() != -1 else self.forward
         side[kind] = side.get(kind, 0.0) + macs
         self.operations += 1
+        self.groups += groups
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         self.steps += 1
@@ -53,7 +55,7 @@ class _Counts:
         self.memory = max(self.memory, always + self.kept.peak_without({_address(parameter) for parameter in parameters}))
 
     def counted(self) -> CountedWork:
-        return CountedWork(self.forward, self.backward, self.operations, self.steps, self.memory or self.kept.peak or None)
+        return CountedWork(self.forward, self.backward, self.operations, self.steps, self.groups, self.memory or self.kept.peak or None)
 
 
 class _Kept:
@@ -121,10 +123,13 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if packet.__name__ == "convolution_backward":
-            self._counts.add(_rate_class("convolution_backward", args), _backward_macs(args))
+            self._counts.add(
+                _rate_class("convolution_backward", args), _backward_macs(args), _groups(args) * (int(args[10][0]) + _own(args))
+            )
         elif packet in flop_registry:
             flops = flop_registry[packet](*args, **(kwargs or {}), out_val=out)
-            self._counts.add(_rate_class(str(packet.__name__), args), flops / 2)
+            name = str(packet.__name__)
+            self._counts.add(_rate_class(name, args), flops / 2, _groups(args) if name.startswith(_CONVOLUTIONS) else 0)
         elif packet.__name__.startswith("mkldnn_rnn_layer"):
             self._counts.add("recurrent", _recurrent_macs(args) * (2 if packet.__name__.endswith("backward") else 1))
         elif packet.__name__.startswith("_scaled_dot_product_flash_attention_for_cpu"):
@@ -172,10 +177,20 @@ def _rate_class(name: str, args: Sequence[Any]) -> RateClass:
         return "dense_gemm"
     backward = name == "convolution_backward"
     weight = args[2] if backward else args[1]
-    groups = next((value for value in reversed(args) if isinstance(value, int) and not isinstance(value, bool)), 1)
-    if groups > 1:
+    if _groups(args):
         return "depthwise" if weight.shape[1] == 1 else "grouped_convolution"
     return "pointwise_convolution" if all(size == 1 for size in weight.shape[2:]) else "dense_convolution"
+
+
+def _groups(args: Sequence[Any]) -> int:
+    """The groups of a convolution, 0 where it has one."""
+    groups = next((value for value in reversed(args) if isinstance(value, int) and not isinstance(value, bool)), 1)
+    return groups if groups > 1 else 0
+
+
+def _own(args: Sequence[Any]) -> int:
+    """1 where a convolution's backward pass is asked for the gradient of its weight or bias."""
+    return int(args[10][1] or args[10][2])
 
 
 def _backward_macs(args: Sequence[Any]) -> float:

@@ -27,6 +27,11 @@ def test_backward_passes_are_slower_where_the_device_says_so_and_operations_cost
     assert counted_seconds(work, slow) == pytest.approx(1 + 3 + 3.5)
 
 
+def test_every_group_of_a_convolution_costs_its_start():
+    work = CountedWork({"depthwise": 1e6}, operations=1, groups=20)
+    assert counted_seconds(work, device(group_overhead="100 ms")) == pytest.approx(1 + 2)
+
+
 def test_classes_that_a_device_does_not_state_run_as_their_kin():
     assert counted_seconds(CountedWork({"attention": 4e6, "pointwise_convolution": 2e6}), device()) == pytest.approx(2.0)
 

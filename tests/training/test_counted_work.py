@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
+import fedtiny
+from fedtiny.blueprint import blueprint
+from fedtiny.costs.compute import step_groups
 from fedtiny.training.counted_work import count_work
 
 BATCH = 6
@@ -151,3 +155,26 @@ def test_without_memory_the_hooks_are_not_there():
     with pytest.raises(RuntimeError, match="saved tensor hooks"):
         count_work(act)
     assert count_work(act, memory=False).macs > 0
+
+
+@pytest.mark.parametrize("update", ["full", "bias", "last"])
+def test_the_groups_of_a_step_are_those_that_are_foreseen_of_its_layers(update, tmp_path):
+    said = {
+        "name": "counted",
+        "model": "mcunet_5fps",
+        "data": {"kind": "digits", "image_size": 32},
+        "training": {"batch_size": BATCH, "local_steps": 1, "optimizer": {"kind": "sgd", "learning_rate": 0.1}},
+        "update": update,
+        "strategy": "fedavg",
+        "fleet": [{"count": 1, "device": "raspberry_pi_4", "network": "wifi_campus"}],
+        "stop": {"rounds": 1},
+    }
+    path = tmp_path / "scenario.yaml"
+    path.write_text(yaml.safe_dump(said), encoding="utf-8")
+    plans = blueprint(fedtiny.load_scenario(path))
+    network, plan = plans.network, plans.candidates[0].plan
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in plan.trainable)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    found = count_work(training(network, images(1, 32), optimizer=torch.optim.SGD(trained, lr=0.1)), memory=False)
+    assert found.groups == step_groups(plans.summary, plan) > 0
