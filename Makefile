@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test promise papers delay bench bench-peers flower flower-short browser memory workers ray loggers latency-memory tinynas extractor-choice check clean constraints validate tutorial docs-commands reference gallery
+.PHONY: help setup run test promise papers delay bench bench-peers flower flower-short conformance browser memory workers ray loggers latency-memory tinynas extractor-choice check clean constraints validate tutorial docs-commands reference gallery
 
 # The first of these that is Python 3.11 or newer; say `make PYTHON=...` for another one.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
@@ -75,6 +75,10 @@ flower: setup ## run the apps of clients/ and what `fedtiny deploy` writes on a 
 flower-short: setup ## the short form of it, also in `make test`: two real nodes, two rounds (half a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" tests/deployment/test_try_here.py
 
+conformance: setup ## the tests of Flower's semantics on the newest Flower that is supported; `make test` has them on the oldest (three minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .flower-newest 'flwr>=1.42,<1.43'
+	PYTHONPATH=$(CURDIR)/.flower-newest OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/apps tests/federation tests/clients tests/architecture
+
 browser: setup ## open reports in headless Chromium at phone and desktop width, in the dark and in print (half a minute; skipped without Chromium)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/reports/test_browser.py -rs
 
@@ -136,5 +140,5 @@ constraints: setup ## write the versions in .venv to constraints.txt
 	@mv .venv/constraints.txt constraints.txt
 
 clean: ## remove .venv and everything that tools and runs leave
-	rm -rf .venv .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv .venv-peers .flower-newest runs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
